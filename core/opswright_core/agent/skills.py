@@ -1,0 +1,131 @@
+"""Skills: deterministic know-how that needs no model, chosen by the words of the task.
+
+A skill is a typed async function. Its inputs come from the caller's context by name, then from the task's
+text; one that is missing is asked for by name, never guessed.
+"""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticUndefined
+
+from opswright_core.agent.report import NeededInput, Outcome
+from opswright_core.search import Hit, Ranker
+
+if TYPE_CHECKING:
+    from opswright_core.agent.worker import Worker
+
+LEAST_COVERAGE = 0.45
+"""Share of the task's weight that a skill's words must cover; below it the agent says it has no such skill.
+Chosen on the phrasings in tests/core/test_skills.py: the lowest true match there has 0.5, the highest false 0.4."""
+
+
+@dataclass(frozen=True)
+class FromText:
+    """Annotation of an input: a regular expression whose first group finds it in the task's words."""
+
+    pattern: str
+
+
+class NoInputs(BaseModel):
+    """For a skill that needs none."""
+
+
+@dataclass(frozen=True)
+class Skill:
+    """One piece of know-how."""
+
+    name: str
+    description: str
+    examples: tuple[str, ...]
+    risk: Literal["read", "write", "destructive"]
+    inputs: type[BaseModel]
+    run: Callable[["Worker", Any], Awaitable[Outcome]]
+
+
+def skill(
+    *examples: str, risk: Literal["read", "write", "destructive"] = "read"
+) -> Callable[[Callable[["Worker", Any], Awaitable[Outcome]]], Skill]:
+    """Make `async def name(worker: Worker, inputs: Inputs) -> Outcome` a skill.
+
+    `examples` are phrasings of the tasks it is for; with the docstring they are what it is chosen by.
+    """
+
+    def declare(fn: Callable[["Worker", Any], Awaitable[Outcome]]) -> Skill:
+        name = fn.__name__
+        hints = get_type_hints(fn, localns={"Worker": Any})
+        inputs = next((hint for key, hint in hints.items() if key == "inputs"), NoInputs)
+        return Skill(name, inspect.cleandoc(fn.__doc__ or ""), examples, risk, inputs, fn)
+
+    return declare
+
+
+class SkillBook:
+    """The skills of one server."""
+
+    def __init__(self, skills: Sequence[Skill]) -> None:
+        self.skills: Mapping[str, Skill] = {s.name: s for s in skills}
+        self._ranker = Ranker(
+            {s.name: (s.name.replace("_", " "), s.description, *s.examples) for s in skills}
+        )
+
+    def rank(self, task: str) -> list[Hit]:
+        """Skills that share words with the task, best first."""
+        return self._ranker.rank(task)
+
+    def choose(self, task: str) -> Skill | None:
+        """The skill for a task, or None when none covers enough of its words."""
+        fitting = [hit for hit in self.rank(task) if hit.coverage >= LEAST_COVERAGE]
+        return self.skills[fitting[0].key] if fitting else None
+
+
+def fill(
+    model: type[BaseModel], task: str, facts: Mapping[str, Any]
+) -> BaseModel | list[NeededInput]:
+    """Build a skill's inputs from facts and text, or say which are missing or do not fit."""
+    values: dict[str, Any] = {}
+    for name, info in model.model_fields.items():
+        if name in facts:
+            values[name] = facts[name]
+            continue
+        found = _from_text(name, info, task)
+        if found is not None:
+            values[name] = found
+    try:
+        return model.model_validate(values)
+    except ValidationError as exc:
+        wrong = {str(e["loc"][0]): e for e in exc.errors() if e["loc"]}
+        return [
+            NeededInput(name=name, description=_need(model, name, error))
+            for name, error in wrong.items()
+        ]
+
+
+def _need(model: type[BaseModel], name: str, error: Any) -> str:
+    info = model.model_fields.get(name)
+    described = (info.description if info else None) or name.replace("_", " ")
+    return (
+        described
+        if error["type"] == "missing"
+        else f"{described} ({error['msg']}, got {error['input']!r})"
+    )
+
+
+def _from_text(name: str, info: Any, task: str) -> Any:
+    for mark in info.metadata:
+        if isinstance(mark, FromText) and (match := re.search(mark.pattern, task, re.IGNORECASE)):
+            return match.group(1)
+    if match := re.search(rf"\b{re.escape(name)}\s*[=:]\s*\"?([^\s,;\"]+)", task):
+        return match.group(1)
+    if get_origin(info.annotation) is Literal and info.default is not PydanticUndefined:
+        said = [
+            c
+            for c in get_args(info.annotation)
+            if re.search(rf"\b{re.escape(str(c))}\b", task, re.IGNORECASE)
+        ]
+        return said[0] if len(said) == 1 else None
+    return None

@@ -1,0 +1,245 @@
+"""Keeps tasks: starts them, waits a bounded time, persists where they stand, stops them."""
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from opswright_core.agent import claude
+from opswright_core.agent.report import Outcome, TaskBudget, TaskContext, TaskReport
+from opswright_core.agent.skills import Skill, SkillBook, fill
+from opswright_core.agent.worker import ApprovalWantedError, Worker
+from opswright_core.database import connect
+from opswright_core.errors import NotFoundError, OpswrightError
+from opswright_core.journal import is_alive, new_id
+from opswright_core.redact import redact, redact_text
+from opswright_core.runtime import Runtime, enter
+from opswright_core.search import Ranker
+
+log = logging.getLogger(__name__)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS tasks (
+    task_id TEXT PRIMARY KEY,
+    server TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    report TEXT NOT NULL
+);
+"""
+
+Progress = Callable[[str], Awaitable[None]]
+
+
+@dataclass
+class TaskStore:
+    """The tasks of one state directory, one row each, so that their state survives a restart."""
+
+    path: Path
+    owner: str
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @cached_property
+    def _db(self) -> Any:
+        return connect(self.path, _SCHEMA)
+
+    def save(self, report: TaskReport) -> None:
+        """Write where a task stands; it is on disk when this returns."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        body = TaskReport.model_validate(redact(report.model_dump(mode="json"))).model_dump_json()
+        with self._lock:
+            self._db.execute(
+                "INSERT INTO tasks VALUES (?,?,?,?,?) ON CONFLICT (task_id) DO UPDATE SET "
+                "owner = excluded.owner, updated_at = excluded.updated_at, report = excluded.report",
+                (report.task_id, report.agent, self.owner, now, body),
+            )
+
+    def load(self, task_id: str) -> TaskReport:
+        """Where a task stands; one whose server is gone is `failed`. Raises NotFoundError."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT owner, report FROM tasks WHERE task_id = ?", (task_id,)
+            ).fetchone()
+        if row is None:
+            raise NotFoundError(f"no task {task_id!r} here; handle_task returns the ids")
+        report = TaskReport.model_validate_json(row["report"])
+        if report.status == "working" and not is_alive(row["owner"]):
+            return report.model_copy(
+                update={
+                    "status": "failed",
+                    "error": "the server stopped while the task was under way",
+                    "next": "Call handle_task again: changes that were finished are found and not repeated.",
+                }
+            )
+        return report
+
+
+@dataclass
+class Agent:
+    """The agent of one server."""
+
+    server: Any
+    runtime: Runtime
+    playbook: str
+    skills: SkillBook
+    store: TaskStore
+
+    async def handle(
+        self,
+        task: str,
+        context: TaskContext,
+        budget: TaskBudget,
+        wait_seconds: float,
+        progress: Progress,
+    ) -> TaskReport:
+        """Start a task and wait for it at most `wait_seconds`; it goes on after that."""
+        task_id = new_id("task")
+        started = TaskReport(
+            task_id=task_id, agent=self.runtime.server, status="working", summary="under way"
+        )
+        await asyncio.to_thread(self.store.save, started)
+        work = asyncio.create_task(self._run(task_id, task, context, budget, progress))
+        self.runtime.running[task_id] = work
+        work.add_done_callback(lambda _: self.runtime.running.pop(task_id, None))
+        return await self.get(task_id, wait_seconds)
+
+    async def get(self, task_id: str, wait_seconds: float) -> TaskReport:
+        """Where a task stands, after waiting for it at most `wait_seconds`."""
+        if work := self.runtime.running.get(task_id):
+            await asyncio.wait([work], timeout=wait_seconds)
+        report = await asyncio.to_thread(self.store.load, task_id)
+        if report.status == "working":
+            report.next = "Call get_task with this task_id to wait on, or cancel_task."
+        return report
+
+    async def cancel(self, task_id: str) -> TaskReport:
+        """Stop a task. A call already sent is let finish; nothing further is sent."""
+        if work := self.runtime.running.get(task_id):
+            work.cancel()
+            await asyncio.wait([work], timeout=10)
+        return await asyncio.to_thread(self.store.load, task_id)
+
+    async def _run(
+        self, task_id: str, task: str, context: TaskContext, budget: TaskBudget, progress: Progress
+    ) -> None:
+        from fastmcp import Client
+
+        leave = enter(self.runtime)
+        report = TaskReport(task_id=task_id, agent=self.runtime.server, status="failed", summary="")
+        worker: Worker | None = None
+        try:
+            async with Client(self.server) as client:
+                worker = Worker(client, context, budget, progress)
+                outcome = await self._mind(worker, task, report)
+                if outcome is not None:
+                    _conclude(report, outcome)
+        except asyncio.CancelledError:
+            report.status, report.summary = "cancelled", "Stopped on request."
+        except ApprovalWantedError as exc:
+            report.status, report.summary = "needs_approval", f"A person has to approve: {exc}"
+            report.next = (
+                "Show the plan; then call handle_task again with the token in context.approvals."
+            )
+        except OpswrightError as exc:
+            done = worker is not None and any(step.ok for step in worker.steps)
+            report.status, report.error = "partial" if done else "failed", redact_text(str(exc))
+            report.summary = report.summary or f"Stopped: {report.error}"
+        except Exception as exc:
+            log.exception("task %s failed by a defect", task_id)
+            report.error = f"a defect in the server ({type(exc).__name__}); see its log"
+            report.summary = report.error
+        finally:
+            leave()
+            if worker is not None:
+                report.steps, report.resources, report.usage = (
+                    worker.steps,
+                    worker.resources,
+                    worker.usage,
+                )
+                report.approvals = worker.approvals if report.status == "needs_approval" else []
+            self.store.save(report)
+
+    async def _mind(self, worker: Worker, task: str, report: TaskReport) -> Outcome | None:
+        if self._has_model():
+            report.mind = "claude"
+            tools = [t for t in await worker.client.list_tools() if t.name not in TASK_TOOLS]
+            settings = self.runtime.settings
+            outcome = await claude.think(
+                worker,
+                task,
+                agent=self.runtime.server,
+                playbook=self.playbook,
+                model=settings.model,
+                tools=tools,
+            )
+            if (
+                worker.approvals
+                and outcome.status == "completed"
+                and not any(s.ok and s.change_id for s in worker.steps)
+            ):
+                raise ApprovalWantedError(outcome.summary)
+            return outcome
+        chosen = self.skills.choose(task)
+        if chosen is None:
+            await self._no_skill(worker, task, report)
+            return None
+        report.skill = chosen.name
+        return await self._use(chosen, worker, task, report)
+
+    async def _use(
+        self, chosen: Skill, worker: Worker, task: str, report: TaskReport
+    ) -> Outcome | None:
+        known = {
+            **{k: v for message in worker.context.inbox for k, v in message.data.items()},
+            **worker.context.facts,
+        }
+        inputs = fill(chosen.inputs, task, known)
+        if isinstance(inputs, list):
+            report.status, report.needs = "needs_input", inputs
+            names = ", ".join(need.name for need in inputs)
+            report.summary = f"{chosen.name} needs {names}."
+            report.next = f"Call handle_task again with context.facts holding {names}."
+            return None
+        return await chosen.run(worker, inputs)
+
+    async def _no_skill(self, worker: Worker, task: str, report: TaskReport) -> None:
+        tools = await worker.client.list_tools()
+        near = [
+            h.key
+            for h in Ranker(
+                {t.name: (t.name.replace("_", " "), t.description) for t in tools}
+            ).rank(task)
+        ][:5]
+        near_skills = [hit.key for hit in self.skills.rank(task)][:3] or list(self.skills.skills)[
+            :5
+        ]
+        report.status, report.summary = "failed", "This agent has no skill for the task as worded."
+        report.error = "no skill matches"
+        report.next = (
+            f"Nearest skills: {', '.join(near_skills) or 'none'}; nearest tools: {', '.join(near) or 'none'}. "
+            "Reword the task, call a tool directly, or set ANTHROPIC_API_KEY so that a model plans it."
+        )
+
+    def _has_model(self) -> bool:
+        mind = self.runtime.settings.mind
+        if mind == "auto":
+            from importlib.util import find_spec
+
+            return bool(os.environ.get("ANTHROPIC_API_KEY")) and find_spec("anthropic") is not None
+        return mind == "claude"
+
+
+TASK_TOOLS = frozenset({"handle_task", "get_task", "cancel_task", "can_handle"})
+
+
+def _conclude(report: TaskReport, outcome: Outcome) -> None:
+    report.status, report.summary, report.outputs = outcome.status, outcome.summary, outcome.outputs
+    report.messages, report.memories, report.next = outcome.messages, outcome.memories, outcome.next
+    if outcome.status == "failed":
+        report.error = outcome.summary

@@ -1,0 +1,101 @@
+"""Runs one task: calls the server's own tools over an in-memory client, so that every guard applies."""
+
+from typing import Any
+
+from opswright_core.agent.report import StepTaken, TaskBudget, TaskContext, Usage
+from opswright_core.changes import ApprovalNeeded, ResourceRef
+from opswright_core.errors import OpswrightError
+
+_STILL = {"working"}
+
+
+class StepFailedError(OpswrightError):
+    """A tool that the task called failed; `answer` is its structured content, if it gave any."""
+
+    def __init__(self, message: str, answer: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.answer = answer or {}
+
+
+class ApprovalWantedError(OpswrightError):
+    """The task reached a change that a person has to approve."""
+
+
+class BudgetSpentError(OpswrightError):
+    """The task used up its steps or tokens."""
+
+
+class Worker:
+    """One task at work: its client, its context, and the record of what it called."""
+
+    def __init__(
+        self, client: Any, context: TaskContext, budget: TaskBudget, progress: Any
+    ) -> None:
+        self.client = client
+        self.context = context
+        self.budget = budget
+        self.progress = progress
+        """`await worker.progress("what is being done")`"""
+        self.steps: list[StepTaken] = []
+        self.resources: list[ResourceRef] = []
+        self.approvals: list[ApprovalNeeded] = []
+        self.usage = Usage()
+
+    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Call one of the server's tools and return its structured content.
+
+        A change is waited for to its end. Raises StepFailedError, ApprovalWantedError or BudgetSpentError.
+        """
+        answer, text, is_error = await self.try_call(tool, arguments)
+        if is_error:
+            raise StepFailedError(f"{tool}: {text}", answer)
+        if answer.get("status") == "needs_approval":
+            raise ApprovalWantedError(answer["summary"])
+        return answer
+
+    async def try_call(
+        self, tool: str, arguments: dict[str, Any]
+    ) -> tuple[dict[str, Any], str, bool]:
+        """The same without raising on a failed tool: (structured content, text, whether it is an error)."""
+        if self.usage.steps >= self.budget.steps:
+            raise BudgetSpentError(f"the task's budget of {self.budget.steps} steps is used up")
+        self.usage.steps += 1
+        await self.progress(tool)
+        result = await self.client.call_tool(tool, arguments, raise_on_error=False)
+        answer = result.structured_content or {}
+        if answer.get("status") == "needs_approval" and (
+            token := self._approval(answer["change_id"])
+        ):
+            result = await self.client.call_tool(
+                tool, {**arguments, "approval": token}, raise_on_error=False
+            )
+            answer = result.structured_content or {}
+        while not result.is_error and answer.get("status") in _STILL and "change_id" in answer:
+            await self.progress(f"{tool}: {answer['summary']}")
+            result = await self.client.call_tool(
+                "get_change",
+                {"change_id": answer["change_id"], "wait_seconds": 20},
+                raise_on_error=False,
+            )
+            answer = result.structured_content or {}
+        text = "\n".join(block.text for block in result.content if getattr(block, "text", None))
+        self._record(tool, answer, text, result.is_error)
+        return answer, text, result.is_error
+
+    def _approval(self, change_id: str) -> str | None:
+        return next(
+            (token for token in self.context.approvals if token.partition(".")[0] == change_id),
+            None,
+        )
+
+    def _record(self, tool: str, answer: dict[str, Any], text: str, is_error: bool) -> None:
+        summary = str(answer.get("error") or answer.get("summary") or text)[:300]
+        self.steps.append(
+            StepTaken(
+                tool=tool, ok=not is_error, summary=summary, change_id=answer.get("change_id")
+            )
+        )
+        if answer.get("change_id") and answer.get("status") == "done" and not answer.get("reused"):
+            self.resources += [ResourceRef(**r) for r in answer.get("resources", [])]
+        if answer.get("status") == "needs_approval":
+            self.approvals.append(ApprovalNeeded(**answer["approval"]))

@@ -1,0 +1,113 @@
+"""The console script of a server: `opswright-cost`, `opswright-cost --transport http`, `opswright-cost approve CHANGE`."""
+
+import argparse
+import dataclasses
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+import opswright_core
+from opswright_core.errors import BadInputError, OpswrightError
+from opswright_core.settings import ApprovalPolicy, Settings, parse_toolsets
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+def main(
+    create_server: Callable[[Settings], Any], name: str, argv: Sequence[str] | None = None
+) -> int:
+    """Run a server's command line; returns the exit code (2 for bad usage)."""
+    arguments = _parser(name).parse_args(argv)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        settings = _settings(arguments)
+        if arguments.command == "approve":
+            return _approve(create_server(settings), arguments.change_id)
+        if arguments.transport == "http" and arguments.host not in LOOPBACK:
+            raise BadInputError(
+                f"refusing to listen on {arguments.host}: without authentication only 127.0.0.1 is safe"
+            )
+        _serve(create_server(settings), arguments)
+    except OpswrightError as exc:
+        print(f"opswright-{_dashed(name)}: {exc}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"opswright-{_dashed(name)}",
+        description=f"The opswright {name} MCP server. Read-only unless --allow-writes; speaks stdio by default.",
+        epilog="Settings also come from OPSWRIGHT_* environment variables; see the server's README.",
+    )
+    parser.add_argument("--version", action="version", version=opswright_core.__version__)
+    parser.add_argument("--transport", choices=["stdio", "http"], default="stdio")
+    parser.add_argument("--host", default="127.0.0.1", help="for http (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="for http (default: %(default)s)")
+    parser.add_argument(
+        "--allow-writes",
+        action="store_true",
+        default=None,
+        help="offer the tools that change things",
+    )
+    parser.add_argument(
+        "--toolsets", help="comma-separated toolsets to offer, or 'all' (default: default)"
+    )
+    parser.add_argument(
+        "--approvals",
+        choices=get_args(ApprovalPolicy),
+        help="how a change is approved: a single-use token through the host, a person's command, never, "
+        "or automatically (sandboxes only) (default: token)",
+    )
+    parser.add_argument(
+        "--state-dir", help="where the journal and tasks are kept (default: OPSWRIGHT_STATE_DIR)"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    approve = commands.add_parser(
+        "approve", help="approve a change that waits for a person (--approvals out-of-band)"
+    )
+    approve.add_argument("change_id", help="the id in the needs_approval answer")
+    return parser
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    from pathlib import Path
+
+    chosen: dict[str, Any] = {}
+    if arguments.allow_writes:
+        chosen["allow_writes"] = True
+    if arguments.toolsets is not None:
+        chosen["toolsets"] = parse_toolsets(arguments.toolsets)
+    if arguments.approvals is not None:
+        chosen["approvals"] = arguments.approvals
+    if arguments.state_dir is not None:
+        chosen["state_dir"] = Path(arguments.state_dir).expanduser()
+    return dataclasses.replace(Settings.from_environment(), **chosen)
+
+
+def _approve(server: Any, change_id: str) -> int:
+    from opswright_core.approvals import grant
+
+    record = grant(server.opswright_runtime, change_id)
+    print(
+        f"approved {change_id}: {record.summary}\nThe host may now repeat the call with approval={change_id}."
+    )
+    return 0
+
+
+def _serve(server: Any, arguments: argparse.Namespace) -> None:
+    if arguments.transport == "stdio":
+        server.run("stdio", show_banner=False)
+    else:
+        server.run(
+            "http", show_banner=False, host=arguments.host, port=arguments.port, host_origin_protection=True
+        )  # fmt: skip
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")

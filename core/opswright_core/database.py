@@ -1,0 +1,41 @@
+"""Opens the small SQLite files of a state directory, safe for many processes."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from opswright_core.errors import OpswrightError
+
+
+def connect(path: Path, schema: str) -> sqlite3.Connection:
+    """Open (or create, readable by its owner alone) a WAL database and apply `schema`, which must be idempotent.
+
+    Raises OpswrightError when the file cannot be used, with what to do.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        path.chmod(0o600)
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.executescript(schema)
+    except (OSError, sqlite3.Error) as exc:
+        raise OpswrightError(
+            f"cannot use {path}: {exc}. Check that the directory is writable and the disk is not full, "
+            "or choose another with OPSWRIGHT_STATE_DIR."
+        ) from exc
+    return db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """A write transaction that takes its lock at once, so that two processes never interleave."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield db
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")

@@ -1,0 +1,97 @@
+"""Journals what a change does, step by step, so that it can be resumed and undone."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from opswright_core.aws import translate
+from opswright_core.changes import Record, ResourceRef
+from opswright_core.errors import EndpointError, OpswrightError
+from opswright_core.runtime import Runtime
+from opswright_core.undo import UndoStep
+
+
+class Recorder:
+    """Journals what `apply` does, step by step."""
+
+    def __init__(
+        self, rt: Runtime, record: Record, progress: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._runtime = rt
+        self._steps = record.steps
+        self.change_id = record.change_id
+        self.progress = progress
+        """Tell the caller what is being done, while it waits."""
+
+    def step(
+        self,
+        name: str,
+        send: Callable[[], Any],
+        *,
+        undo: list[UndoStep] | Callable[[Any], list[UndoStep]] = [],  # noqa: B006 (never changed)
+        resource: ResourceRef | Callable[[Any], ResourceRef] | None = None,
+        find: Callable[[], Any] | None = None,
+    ) -> Any:
+        """Do one thing once and return its JSON result, also when the change is resumed.
+
+        Give `undo` as a list when it is known beforehand (a name, the value to restore): it is then on disk
+        before the call is sent. Give a function when it needs the result (an id). `find` looks for what a
+        call that was cut off may have made; it returns the result, or None.
+        """
+        known = self._steps.get(name)
+        if known and known.get("done"):
+            return known["result"]
+        self.progress(name)
+        result = None
+        if known:
+            undo = [UndoStep(**u) for u in known["undo"]] if not callable(undo) else undo
+            result = find() if find else None
+        else:
+            before = [] if callable(undo) else [u.model_dump() for u in undo]
+            self._write("step_sent", {"name": name, "undo": before})
+            self._steps[name] = {"undo": before}
+        if result is None:
+            result = self._send(name, send)
+        done: dict[str, Any] = {"name": name, "result": result}
+        done["undo"] = [u.model_dump() for u in (undo(result) if callable(undo) else undo)]
+        touched = resource(result) if callable(resource) else resource
+        done["resource"] = touched.model_dump() if touched else None
+        self._write("step_done", done)
+        self._steps[name] = {**done, "done": True}
+        return result
+
+    def _send(self, name: str, send: Callable[[], Any]) -> Any:
+        """Send; what was surely refused leaves nothing to undo, a lost answer keeps its inverse."""
+        try:
+            return send()
+        except Exception as exc:
+            if not isinstance(translate(exc), EndpointError):
+                self._write("step_failed", {"name": name, "error": str(exc)})
+                self._steps.pop(name, None)
+            raise
+
+    def wait(
+        self,
+        what: str,
+        ready: Callable[[], bool],
+        *,
+        timeout_seconds: float,
+        every_seconds: float = 5.0,
+    ) -> None:
+        """Poll until `ready`; raises OpswrightError at the deadline, saying what was waited for."""
+        deadline, pause = time.monotonic() + timeout_seconds, min(0.1, every_seconds)
+        while not ready():
+            if time.monotonic() > deadline:
+                raise OpswrightError(
+                    f"{what}: not within {timeout_seconds:.0f} s. What was made so far is journalled."
+                )
+            self.progress(f"waiting: {what}")
+            time.sleep(pause)
+            pause = min(pause * 2, every_seconds)
+
+    def gap(self, text: str) -> None:
+        """Say plainly what this backend could not really do."""
+        self._write("gap", {"text": text})
+
+    def _write(self, kind: str, body: dict[str, Any]) -> None:
+        self._runtime.journal.append(self.change_id, kind, body)

@@ -1,0 +1,57 @@
+"""What a tool may reach while it runs: its server's settings, journal, AWS sessions and agent.
+
+One `Runtime` per server, made by `create_server` and handed to each call through a context variable, which
+worker threads and tasks inherit. Nothing else is global.
+"""
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from opswright_core.aws import HERE, Aws, AwsSessions, AwsTarget
+from opswright_core.settings import Settings
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from opswright_core.journal import Journal
+    from opswright_core.undo import UndoHandler
+
+_current: ContextVar["Runtime"] = ContextVar("opswright_runtime")
+
+
+@dataclass(kw_only=True)
+class Runtime:
+    """The running server, as its tools see it."""
+
+    server: str
+    settings: Settings
+    journal: "Journal"
+    aws_sessions: AwsSessions = field(default_factory=AwsSessions)
+    undo_handlers: "Mapping[str, UndoHandler]" = field(default_factory=dict)
+    running: "dict[str, asyncio.Task[Any]]" = field(default_factory=dict)
+    """Changes and agent tasks under way in this process, by id."""
+    extras: dict[str, Any] = field(default_factory=dict)
+    """A server's own long-lived objects (a store, a client), put there by its `create_server`."""
+
+
+def runtime() -> Runtime:
+    """The runtime of the call under way."""
+    try:
+        return _current.get()
+    except LookupError:
+        raise RuntimeError(
+            "no opswright server is handling a call here; go through a Client(server)"
+        ) from None
+
+
+def enter(value: Runtime) -> Callable[[], None]:
+    """Make a runtime current; call the answer to restore the one before."""
+    token = _current.set(value)
+    return lambda: _current.reset(token)
+
+
+def aws(target: AwsTarget = HERE) -> Aws:
+    """The AWS session of a target, from the server that handles this call."""
+    return runtime().aws_sessions.open(target)

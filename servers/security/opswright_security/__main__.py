@@ -1,0 +1,16 @@
+"""The console script."""
+
+import sys
+
+from opswright_core import cli
+
+
+def main() -> None:
+    """Run the server's command line."""
+    from opswright_security.server import create_server
+
+    sys.exit(cli.main(create_server, "security"))
+
+
+if __name__ == "__main__":
+    main()
