@@ -1,0 +1,5 @@
+"""`python -m opswright`."""
+
+from opswright.cli import main
+
+main()

@@ -1,0 +1,200 @@
+"""The command line. What is heavy is imported by the command that needs it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Group, Parameter
+
+from opswright import __version__
+
+DONE, FAILED, USAGE, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
+
+EPILOGUE = """Exit codes: 0 done, 3 partial or waiting, 1 failed, 2 bad usage, 130 interrupted.
+State is kept in OPSWRIGHT_STATE_DIR (default: the platform's state directory)."""
+
+app = App(
+    name="opswright",
+    help="Plan and run DevOps work over a team of MCP agents: nothing changes without an approval, all can be undone.",
+    help_epilogue=EPILOGUE,
+    version=__version__,
+    result_action="return_value",
+)
+sandbox_app = App(name="sandbox", help="The embedded AWS emulator that --sandbox works in.")
+app.command(sandbox_app)
+
+COMMON = Group("Common")
+Json = Annotated[
+    bool,
+    Parameter(
+        name="--json", negative="", group=COMMON, help="Print one JSON document instead of text"
+    ),
+]
+Quiet = Annotated[
+    bool, Parameter(name=["--quiet", "-q"], negative="", group=COMMON, help="Only the report")
+]
+Config = Annotated[
+    Path | None,
+    Parameter(
+        name="--config",
+        group=COMMON,
+        help="mcp.json to use (default: ./mcp.json, else our six servers)",
+    ),
+]
+InSandbox = Annotated[
+    bool,
+    Parameter(
+        name="--sandbox",
+        negative="",
+        help="Work in the embedded AWS emulator; no account is touched",
+    ),
+]
+Yes = Annotated[
+    bool, Parameter(name=["--yes", "-y"], negative="", help="Approve the plan without being asked")
+]
+Sets = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--set",
+        negative="",
+        consume_multiple=False,
+        help="An input of the plan, name=value; may be repeated",
+    ),
+]
+Request = Annotated[str, Parameter(help="What to do, in plain words")]
+RunId = Annotated[str, Parameter(help="A run's id, from `opswright status`")]
+
+
+@app.command
+def run(
+    request: Request,
+    /,
+    *,
+    sandbox: InSandbox = False,
+    yes: Yes = False,
+    set_: Sets = (),
+    config: Config = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Plan a request, ask for approval, run it and report."""
+    from opswright.commands import run_request
+
+    return run_request(
+        request,
+        in_sandbox=sandbox,
+        yes=yes,
+        given=_given(set_),
+        config=config,
+        as_json=json,
+        quiet=quiet,
+    )
+
+
+@app.command
+def plan(
+    request: Request,
+    /,
+    *,
+    sandbox: InSandbox = False,
+    set_: Sets = (),
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Show the plan for a request, with its estimate, and change nothing."""
+    from opswright.commands import plan_request
+
+    return plan_request(
+        request, in_sandbox=sandbox, given=_given(set_), config=config, as_json=json
+    )
+
+
+@app.command
+def status(
+    run_id: Annotated[
+        str | None, Parameter(help="A run's id; left out, the recent runs are listed")
+    ] = None,
+    /,
+    *,
+    json: Json = False,
+) -> int:
+    """Show the recent runs, or how each step of one stands."""
+    from opswright.commands import show
+
+    return show(run_id, as_json=json)
+
+
+@app.command
+def resume(run_id: RunId, /, *, yes: Yes = False, json: Json = False, quiet: Quiet = False) -> int:
+    """Go on with a run that was interrupted, is waiting, or did not finish; what is done is not repeated."""
+    from opswright.commands import resume_run
+
+    return resume_run(run_id, yes=yes, as_json=json, quiet=quiet)
+
+
+@app.command
+def undo(run_id: RunId, /, *, yes: Yes = False, json: Json = False, quiet: Quiet = False) -> int:
+    """Reverse all that a run changed, last change first, and verify it by reading."""
+    from opswright.commands import undo_run
+
+    return undo_run(run_id, yes=yes, as_json=json, quiet=quiet)
+
+
+@app.command
+def doctor(*, config: Config = None, json: Json = False) -> int:
+    """Check what opswright needs, line by line, each with how to mend it."""
+    from opswright.commands import check_up
+
+    return check_up(config=config, as_json=json)
+
+
+@sandbox_app.command(name="up")
+def sandbox_up(*, json: Json = False) -> int:
+    """Start the emulator, or say where it runs."""
+    from opswright.commands import start_sandbox
+
+    return start_sandbox(as_json=json)
+
+
+@sandbox_app.command(name="down")
+def sandbox_down(*, json: Json = False) -> int:
+    """Stop the emulator; all that it holds is gone."""
+    from opswright.commands import stop_sandbox
+
+    return stop_sandbox(as_json=json)
+
+
+@sandbox_app.command(name="status")
+def sandbox_status(*, json: Json = False) -> int:
+    """Say whether the emulator runs, and where."""
+    from opswright.commands import sandbox_state
+
+    return sandbox_state(as_json=json)
+
+
+def _given(pairs: tuple[str, ...]) -> dict[str, Any]:
+    given = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise SystemExit(_usage(f"--set takes name=value, not {pair!r}"))
+        given[name.replace("-", "_")] = value
+    return given
+
+
+def _usage(message: str) -> int:
+    print(f"opswright: {message}", file=sys.stderr)
+    return USAGE
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    from cyclopts import CycloptsError
+
+    try:
+        code = app(
+            argv if argv is not None else sys.argv[1:], exit_on_error=False, print_error=True
+        )
+    except CycloptsError:
+        raise SystemExit(USAGE) from None
+    raise SystemExit(code if isinstance(code, int) else DONE)

@@ -1,0 +1,155 @@
+"""The plan: typed steps on agents, with data flowing between them by reference. Immutable and plain JSON."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from opswright_core.canonical import digest
+
+Risk = Literal["read", "record", "write", "destructive"]
+OnError = Literal["fail", "skip_dependents", "continue"]
+
+REF = "$ref"
+
+
+class PlanError(Exception):
+    """A request cannot be planned, or a plan cannot run; says why and what to do."""
+
+
+class Step(BaseModel):
+    """One tool call of a plan.
+
+    An argument `{"$ref": "network.outputs.vpc_id"}` is the value at that path of another step's
+    answer; a step starts when all it refers to and all in `needs` has finished well.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    id: str
+    agent: str
+    tool: str
+    title: str = ""
+    args: dict[str, Any] = Field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    risk: Risk = "read"
+    on_error: OnError = "skip_dependents"
+    attempts: int = Field(2, ge=1, le=10, description="Tries in all when the agent dies under it")
+    timeout_seconds: float = Field(3600, gt=0, description="Longest time for the whole step")
+
+    @property
+    def producers(self) -> tuple[str, ...]:
+        """Ids of the steps that this one waits for, those referred to and those named."""
+        referred = (path.split(".")[0] for path in refs(self.args))
+        return tuple(dict.fromkeys([*self.needs, *referred]))
+
+    @property
+    def changes_things(self) -> bool:
+        """Whether the step needs an approval."""
+        return self.risk in {"write", "destructive"}
+
+    @property
+    def input_hash(self) -> str:
+        """What an approval of this step is bound to: agent, tool and arguments with their references."""
+        return digest([self.agent, self.tool, self.args])
+
+
+class PlannedMessage(BaseModel):
+    """A message from one agent to another, sent when the steps it tells of have finished."""
+
+    model_config = ConfigDict(frozen=True)
+    after: tuple[str, ...]
+    sender: str
+    recipient: str
+    intent: Literal["inform", "request", "warn"] = "inform"
+    content: str
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Plan(BaseModel):
+    """A whole plan. `previews` are reads made before it is approved, like the cost estimate."""
+
+    model_config = ConfigDict(frozen=True)
+    id: str
+    goal: str
+    planner: str
+    version: int = 1
+    parent_version: int | None = None
+    catalogue_hash: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    why: dict[str, str] = Field(default_factory=dict, description="Agent → why it was chosen")
+    previews: tuple[Step, ...] = ()
+    steps: tuple[Step, ...]
+    messages: tuple[PlannedMessage, ...] = ()
+    report: dict[str, Any] = Field(
+        default_factory=dict, description="Label → reference to show at the end"
+    )
+
+    def step(self, step_id: str) -> Step:
+        """One step by id."""
+        return next(step for step in self.steps if step.id == step_id)
+
+    @property
+    def changes_things(self) -> bool:
+        """Whether any step needs an approval."""
+        return any(step.changes_things for step in self.steps)
+
+    @property
+    def approval_hash(self) -> str:
+        """What a person's yes to the whole plan is bound to."""
+        return digest([step.input_hash for step in self.steps if step.changes_things])
+
+
+def refs(value: Any) -> Iterator[str]:
+    """Every reference path inside an argument value."""
+    if isinstance(value, Mapping):
+        if set(value) == {REF}:
+            yield str(value[REF])
+        else:
+            for inner in value.values():
+                yield from refs(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from refs(inner)
+
+
+def resolve(value: Any, answers: Mapping[str, Any]) -> Any:
+    """Put the referred values in place. Raises PlanError for a path that an answer does not have."""
+    if isinstance(value, Mapping):
+        if set(value) == {REF}:
+            return lookup(str(value[REF]), answers)
+        return {key: resolve(inner, answers) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [resolve(inner, answers) for inner in value]
+    return value
+
+
+def lookup(path: str, answers: Mapping[str, Any]) -> Any:
+    """Follow `step.field.0.field` into the answers. Raises PlanError where it ends."""
+    value: Any = answers
+    for part in path.split("."):
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif (
+            isinstance(value, list | tuple)
+            and re.fullmatch(r"\d+", part)
+            and int(part) < len(value)
+        ):
+            value = value[int(part)]
+        else:
+            raise PlanError(f"{path!r} leads nowhere: there is no {part!r} in what was answered")
+    return value
+
+
+def in_order(plan: Plan) -> list[Step]:
+    """The steps so that each comes after what it waits for. Raises PlanError for a cycle."""
+    left = {step.id: step for step in plan.steps}
+    done: list[Step] = []
+    while left:
+        ready = [s for s in left.values() if not any(p in left for p in s.producers)]
+        if not ready:
+            raise PlanError(f"the steps wait for each other in a circle: {', '.join(left)}")
+        done += ready
+        for step in ready:
+            del left[step.id]
+    return done

@@ -1,0 +1,38 @@
+"""The plan that undoes a run: every change it made, reversed in reverse order of their dependence."""
+
+from collections.abc import Mapping
+
+from opswright.plan import Plan, PlanError, Step
+from opswright.runs import Run, StepOutcome
+
+
+def build(run: Run, outcomes: Mapping[str, StepOutcome], plan_id: str) -> Plan:
+    """Plan the undo of a run. Raises PlanError when it changed nothing (any more)."""
+    if run.undone_by:
+        raise PlanError(f"{run.run_id} has been undone already, by {run.undone_by}")
+    steps: list[Step] = []
+    waits: dict[str, tuple[str, ...]] = {}
+    for step in reversed(run.plan.steps):
+        dependents = [s.id for s in run.plan.steps if step.id in s.producers]
+        needs = tuple(dict.fromkeys(need for d in dependents for need in waits[d]))
+        own: list[str] = []
+        for change_id in reversed(outcomes[step.id].change_ids):
+            undo_id = f"undo_{step.id}" if not own else f"undo_{step.id}_{len(own) + 1}"
+            steps.append(
+                Step(
+                    id=undo_id,
+                    agent=step.agent,
+                    tool="undo_change",
+                    title=f"undo: {step.title or step.tool}",
+                    args={"change_id": change_id},
+                    needs=(own[-1],) if own else needs,
+                    risk="destructive",
+                )
+            )
+            own.append(undo_id)
+        waits[step.id] = (own[-1],) if own else needs
+    if not steps:
+        raise PlanError(f"{run.run_id} changed nothing; there is nothing to undo")
+    return Plan(
+        id=plan_id, goal=f"Undo {run.run_id}: {run.goal}", planner="undo", steps=tuple(steps)
+    )

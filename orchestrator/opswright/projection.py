@@ -1,0 +1,256 @@
+"""Keeps the team's shared state: what each step made and said goes to the knowledge server, as it happens.
+
+A knowledge server that is down stops nothing; what could not be recorded is said in the report.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from opswright.plan import REF, PlanError, PlannedMessage, Step, refs, resolve
+from opswright.registry import AgentDownError, OutcomeUnknownError, Registry
+from opswright.runs import Run, RunStore, StepOutcome
+
+KNOWLEDGE = "knowledge"
+CALL_SECONDS = 30.0
+
+_DEPLOYMENT = ("application", "environment", "version", "rollback_target")
+"""An answer with these fields is a deployment; no server is named."""
+
+
+async def _quiet(_: str) -> None:
+    return None
+
+
+class Projection:
+    """Writes a run's events to the knowledge server and reads from it what agents should know."""
+
+    def __init__(self, registry: Registry, store: RunStore) -> None:
+        self._registry = registry
+        self._store = store
+        self._answers: dict[str, dict[str, Any]] = {}
+        self._ids: dict[str, tuple[str, str]] = {}
+        self._unrecorded: list[str] = []
+        self._lock = asyncio.Lock()
+
+    def take_up(self, run: Run) -> None:
+        """Learn what the finished steps of a resumed run answered."""
+        for outcome in self._store.steps(run).values():
+            if outcome.status == "done":
+                self._answers[outcome.step_id] = outcome.value
+                for resource in outcome.value.get("resources", []):
+                    self._ids[resource["id"]] = (resource["type"], resource["id"])
+
+    async def context_for(self, run: Run, step: Step) -> dict[str, Any]:
+        """The inbox and memories of an agent, for a tool that takes a context; {} for others."""
+        agent = self._registry.agents[step.agent]
+        tool = agent.tools.get(step.tool)
+        if tool is None or "context" not in tool.input_schema.get("properties", {}):
+            return {}
+        inbox = await self._ask("read_messages", {"recipient": step.agent})
+        found = await self._ask("recall", {"query": run.goal, "agent": step.agent})
+        messages = [
+            {
+                "recipient": m["recipient"],
+                "intent": m["intent"],
+                "content": m["content"],
+                "data": m.get("data") or {},
+            }
+            for m in (inbox or {}).get("items", [])
+        ]
+        return {
+            "inbox": messages,
+            "memories": [m["text"] for m in (found or {}).get("items", [])][:10],
+        }
+
+    async def step_ended(
+        self, run: Run, step: Step, outcome: StepOutcome, answers: Mapping[str, Any]
+    ) -> None:
+        """Record what a step made, deployed, said and learnt; send the messages that waited for it."""
+        async with self._lock:
+            by = {"agent": step.agent, "run_id": run.run_id, "step": step.id}
+            if outcome.status == "done":
+                self._answers[step.id] = outcome.value
+            if run.undoes and outcome.status == "done":
+                await self._undone(run, step, by)
+            elif outcome.value:
+                await self._made(step, outcome, answers, by)
+                await self._deployed(outcome, by)
+                await self._reported(step, outcome, by)
+            await self._messages(run)
+            await self._tell("record_run", _run_record(run, "running", None) | {"by": by})
+
+    async def finish(self, run: Run, outcomes: Mapping[str, StepOutcome]) -> list[str]:
+        """Record the run as it ended; returns what did not reach the knowledge server."""
+        by = {"agent": "opswright", "run_id": run.run_id}
+        changed = [s.title or s.tool for s in run.plan.steps if outcomes[s.id].change_ids]
+        text = f"{run.goal}: {run.status}. " + (
+            f"Changed: {'; '.join(changed)}." if changed else "Changed nothing."
+        )
+        await self._messages(run)
+        for agent in dict.fromkeys(step.agent for step in run.plan.steps):
+            own = [f"{s.tool} {outcomes[s.id].status}" for s in run.plan.steps if s.agent == agent]
+            memory = {
+                "kind": "episodic",
+                "text": f"{text} Here: {', '.join(own)}."[:1500],
+                "importance": 0.5,
+            }
+            await self._tell("remember", {"agent": agent, "memories": [memory], "by": by})
+        await self._tell("record_run", _run_record(run, run.status, outcomes) | {"by": by})
+        return list(dict.fromkeys(self._unrecorded))
+
+    async def _made(
+        self, step: Step, outcome: StepOutcome, answers: Mapping[str, Any], by: dict[str, Any]
+    ) -> None:
+        touched = [
+            r for r in outcome.value.get("resources", []) if isinstance(r, dict) and r.get("id")
+        ]
+        used = {
+            text for value in answers.values() for text in _strings(value.get("outputs", value))
+        }
+        related = [self._ids[i] for i in used if i in self._ids]
+        known = set(_strings(resolve_quietly(step.args, answers)))
+        records = []
+        for resource in touched:
+            if resource.get("action") == "deleted":
+                continue
+            relations = [
+                {"kind": "uses", "to": i} for _, i in related if i in known and i != resource["id"]
+            ]
+            records.append(
+                {
+                    "type": resource["type"],
+                    "id": resource["id"],
+                    "name": resource.get("name", ""),
+                    "status": "present",
+                    "attributes": {"where": str(outcome.value.get("where", ""))},
+                    "relations": relations,
+                }
+            )
+        for resource in touched:
+            self._ids[resource["id"]] = (resource["type"], resource["id"])
+        if records:
+            await self._tell("record_resources", {"resources": records, "by": by})
+
+    async def _deployed(self, outcome: StepOutcome, by: dict[str, Any]) -> None:
+        for value in (outcome.value.get("outputs"), outcome.value):
+            if isinstance(value, dict) and all(field in value for field in _DEPLOYMENT):
+                fields = (
+                    "application",
+                    "environment",
+                    "version",
+                    "commit",
+                    "artifact_sha256",
+                    "strategy",
+                    "rollback_target",
+                )
+                record = {name: value[name] for name in fields if value.get(name)}
+                if outcome.change_ids or outcome.reused:
+                    await self._tell(
+                        "record_deployment", {**record, "status": "succeeded", "by": by}
+                    )
+                return
+
+    async def _reported(self, step: Step, outcome: StepOutcome, by: dict[str, Any]) -> None:
+        if "task_id" in outcome.value:
+            report = {
+                key: outcome.value.get(key, [])
+                for key in ("resources", "messages", "memories", "outputs", "summary")
+            }
+            await self._tell("record_report", {"agent": step.agent, "report": report, "by": by})
+
+    async def _undone(self, run: Run, step: Step, by: dict[str, Any]) -> None:
+        changed = await self._read_change(step)
+        if changed:
+            await self._tell("mark_deleted", {"resources": changed, "by": by})
+
+    async def _read_change(self, step: Step) -> list[dict[str, str]]:
+        agent = self._registry.agents[step.agent]
+        try:
+            answer = await agent.call(
+                "get_change",
+                {"change_id": step.args["change_id"], "wait_seconds": 0},
+                CALL_SECONDS,
+                _quiet,
+            )
+        except (AgentDownError, OutcomeUnknownError):
+            return []
+        found = answer.value.get("resources", [])
+        return [{"type": r["type"], "id": r["id"]} for r in found if r.get("action") == "created"]
+
+    async def _messages(self, run: Run) -> None:
+        sent = self._store.sent(run.run_id) if run.plan.messages else set()
+        for number, message in enumerate(run.plan.messages):
+            if number not in sent and all(s in self._answers for s in _waits(message)):
+                body = {
+                    "sender": message.sender,
+                    "recipient": message.recipient,
+                    "intent": message.intent,
+                    "content": message.content,
+                    "data": resolve_quietly(message.data, self._answers),
+                    "by": {"agent": message.sender, "run_id": run.run_id},
+                }
+                if await self._tell("send_message", body):
+                    self._store.mark_sent(run.run_id, number)
+
+    async def _tell(self, tool: str, args: dict[str, Any]) -> bool:
+        told = await self._ask(tool, args) is not None
+        if not told:
+            self._unrecorded.append(tool)
+        return told
+
+    async def _ask(self, tool: str, args: dict[str, Any]) -> dict[str, Any] | None:
+        agent = self._registry.agents.get(KNOWLEDGE)
+        if agent is None or (agent.tools and tool not in agent.tools):
+            return None
+        try:
+            answer = await agent.call(tool, args, CALL_SECONDS, _quiet)
+        except (AgentDownError, OutcomeUnknownError):
+            return None
+        if answer.is_error:
+            self._unrecorded.append(f"{tool}: {answer.text[:200]}")
+            return None
+        return answer.value
+
+
+def resolve_quietly(value: Any, answers: Mapping[str, Any]) -> Any:
+    """Resolve references; where one leads nowhere, None stands."""
+    if isinstance(value, Mapping) and set(value) != {REF}:
+        return {key: resolve_quietly(inner, answers) for key, inner in value.items()}
+    try:
+        return resolve(value, answers)
+    except PlanError:
+        return None
+
+
+def _waits(message: PlannedMessage) -> set[str]:
+    return {*message.after, *(path.split(".")[0] for path in refs(message.data))}
+
+
+def _strings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for inner in value.values() for text in _strings(inner)]
+    if isinstance(value, list | tuple):
+        return [text for inner in value for text in _strings(inner)]
+    return []
+
+
+def _run_record(
+    run: Run, status: str, outcomes: Mapping[str, StepOutcome] | None
+) -> dict[str, Any]:
+    record: dict[str, Any] = {"run_id": run.run_id, "goal": run.goal, "status": status}
+    if outcomes is not None:
+        record["plan"] = {
+            "planner": run.plan.planner,
+            "steps": [
+                {"id": s.id, "agent": s.agent, "tool": s.tool, "needs": list(s.producers)}
+                for s in run.plan.steps
+            ],
+        }
+        record["steps"] = [
+            {"id": o.step_id, "status": o.status, "error": o.error, "changes": o.change_ids}
+            for o in outcomes.values()
+        ]
+    return record

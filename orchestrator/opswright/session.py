@@ -1,0 +1,256 @@
+"""One command's work from request to report: agents, plan, previews, approval, execution."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opswright import sample, sandbox
+from opswright.caller import Approver, StepCaller
+from opswright.config import load_servers
+from opswright.executor import Executor, Listener, launched
+from opswright.plan import Plan, PlanError, Step
+from opswright.planners import blueprint, delegate, undo
+from opswright.projection import Projection
+from opswright.registry import AgentDownError, OutcomeUnknownError, Registry
+from opswright.router import Candidate, route
+from opswright.runs import Run, RunStore, now
+from opswright.sandbox import Sandbox
+from opswright.verifier import verify
+from opswright_core.journal import new_id, process_identity
+
+
+class NotPlannedError(PlanError):
+    """No plan could be made; the message says what is possible or missing."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command works: its state directory, and the sandbox or the account of the environment."""
+
+    state_dir: Path
+    sandbox: Sandbox | None = None
+
+    @property
+    def agents_state_dir(self) -> Path:
+        """Where the servers keep their journal and knowledge; the sandbox's never mixes with an account's."""
+        return self.state_dir / "sandbox" if self.sandbox else self.state_dir
+
+    def environment(self) -> dict[str, str]:
+        """The variables that the servers are started with."""
+        chosen = {"OPSWRIGHT_STATE_DIR": str(self.agents_state_dir)}
+        if self.sandbox:
+            chosen |= {**self.sandbox.environment(), "OPSWRIGHT_APPROVALS": "auto"}
+        return chosen
+
+
+def sandbox_dir(state_dir: Path) -> Path:
+    """The state directory of the sandbox."""
+    return state_dir / "sandbox"
+
+
+def place_of(run: Run, state_dir: Path) -> Place:
+    """Where an earlier run works. Raises PlanError when its sandbox is gone."""
+    if not run.sandbox:
+        return Place(state_dir)
+    running = sandbox.status(sandbox_dir(state_dir))
+    if running is None or running.endpoint != run.endpoint:
+        raise PlanError(
+            f"the sandbox of {run.run_id} is gone, and all that it held with it; there is nothing to work on"
+        )
+    return Place(state_dir, running)
+
+
+class Session:
+    """The live agents and the store, for one command."""
+
+    def __init__(
+        self, place: Place, registry: Registry, store: RunStore, config_path: Path | None
+    ) -> None:
+        self.place = place
+        self.registry = registry
+        self.store = store
+        self.config_path = config_path
+        self.owner = process_identity(os.getpid())
+
+    @property
+    def down(self) -> dict[str, str]:
+        """The agents that could not be reached, and why."""
+        return {
+            name: agent.error or "not reached"
+            for name, agent in self.registry.agents.items()
+            if not agent.is_up
+        }
+
+    def plan(self, request: str, given: Mapping[str, Any]) -> Plan:
+        """Plan a request without a model: a blueprint, else the agent whose skill fits.
+
+        Raises NotPlannedError with what is possible, or with the inputs that are missing.
+        """
+        values = dict(given)
+        if self.place.sandbox:
+            repository = sample.write(self.place.agents_state_dir / "sample-app")
+            defaults = {
+                "repository": str(repository),
+                "application": "sample-app",
+                "final_snapshot": "false",
+            }
+        else:
+            defaults = {}
+        plan_id, candidates = new_id("plan"), route(request, self.registry.up)
+        chosen = blueprint.choose(request, blueprint.load())
+        plan: Plan | None
+        if chosen is not None:
+            usable = {name: value for name, value in defaults.items() if name in chosen.parameters}
+            made = blueprint.build(
+                chosen, request, {**_unsaid(chosen, request, usable), **values}, plan_id
+            )
+            if isinstance(made, blueprint.Missing):
+                asked = "\n".join(
+                    f"  --set {name}=…    {what}" for name, what in made.parameters.items()
+                )
+                raise NotPlannedError(f"{chosen.name} needs to know:\n{asked}")
+            plan = made
+        else:
+            plan = delegate.build(request, candidates, self.registry.up, values, plan_id)
+        if plan is None:
+            raise NotPlannedError(self._possible(candidates))
+        plan = plan.model_copy(
+            update={"catalogue_hash": self.registry.catalogue_hash, "why": _why(plan, candidates)}
+        )
+        self.check(plan)
+        return plan
+
+    def check(self, plan: Plan) -> None:
+        """Refuse a plan that cannot run. Raises PlanError with every finding."""
+        if findings := verify(plan, self.registry.agents):
+            told = "\n".join(f"  {f.step} [{f.rule}] {f.message}" for f in findings)
+            raise PlanError(f"the plan was refused before anything ran:\n{told}")
+
+    async def preview(self, plan: Plan) -> dict[str, Any]:
+        """Make the reads that a person should see before approving; what fails is said, not guessed."""
+
+        async def silent(_: str) -> None:
+            return None
+
+        async def one(step: Step) -> tuple[str, Any]:
+            agent = self.registry.agents.get(step.agent)
+            try:
+                if agent is None:
+                    raise AgentDownError(f"no agent {step.agent}")
+                answer = await agent.call(step.tool, step.args, 60, silent)
+            except (AgentDownError, OutcomeUnknownError) as exc:
+                return step.id, {"error": str(exc)}
+            return step.id, {"error": answer.text} if answer.is_error else answer.value
+
+        return dict(await asyncio.gather(*(one(step) for step in plan.previews)))
+
+    def record(self, plan: Plan, previews: Mapping[str, Any], *, undoes: str | None = None) -> Run:
+        """Make a planned run of a plan."""
+        place = self.place.sandbox
+        run = Run(
+            run_id=new_id("run"),
+            goal=plan.goal,
+            plan=plan,
+            sandbox=place is not None,
+            endpoint=place.endpoint if place else "",
+            config_path=str(self.config_path.resolve()) if self.config_path else None,
+            previews=dict(previews),
+            undoes=undoes,
+            created_at=now(),
+        )
+        self.store.save(run)
+        return run
+
+    def approve(self, run: Run, by: str) -> Run:
+        """Bind a person's (or the sandbox's) yes to exactly this plan."""
+        approved = run.model_copy(
+            update={"approved_hash": run.plan.approval_hash, "approved_by": by}
+        )
+        self.store.save(approved)
+        return approved
+
+    async def execute(
+        self, run: Run, listener: Listener, approver: Approver, *, resumed: bool = False
+    ) -> Run:
+        """Take a run to its end. A run whose process died goes on where it was; an ended one tries again."""
+        claimed = self.store.claim(run.run_id, self.owner)
+        continues = resumed and run.status in {"interrupted", "running"}
+        if resumed and not continues:
+            claimed = claimed.model_copy(update={"attempt": claimed.attempt + 1})
+            self.store.save(claimed)
+        executor = Executor(
+            self.store,
+            StepCaller(self.registry, approver),
+            Projection(self.registry, self.store),
+            listener,
+        )
+        async with launched(self.place.state_dir, executor, self.owner):
+            ended = await executor.execute(claimed, resumed=continues)
+        if ended.undoes and ended.status == "done":
+            undone = self.store.load(ended.undoes)
+            self.store.save(undone.model_copy(update={"undone_by": ended.run_id}))
+        return ended
+
+    def undo_plan(self, run: Run) -> Plan:
+        """Plan the undo of a run. Raises PlanError when there is nothing to undo."""
+        return undo.build(run, self.store.steps(run), new_id("plan")).model_copy(
+            update={"catalogue_hash": self.registry.catalogue_hash}
+        )
+
+    def _possible(self, candidates: list[Candidate]) -> str:
+        lines = ["No agent here can do that as it is worded, and nothing was done."]
+        near = [f"  {c.agent}: {', '.join(c.matches)}" for c in candidates[:3]]
+        if near:
+            lines += ["Nearest to it:", *near]
+        lines.append("What can be asked, for example:")
+        lines += [f'  "{b.examples[0]}"' for b in blueprint.load()]
+        skills = [
+            s
+            for agent in self.registry.up.values()
+            for s in agent.card.get("skills", [])[:1]
+            if s["examples"]
+        ]
+        lines += [f'  "{skill["examples"][0]}"' for skill in skills]
+        return "\n".join(lines)
+
+
+@asynccontextmanager
+async def opened(place: Place, config_path: Path | None) -> AsyncIterator[Session]:
+    """Start the agents for as long as the block lasts. Raises ConfigError."""
+    registry = Registry(load_servers(config_path), place.environment(), place.state_dir / "logs")
+    session = Session(place, registry, store_in(place.state_dir), config_path)
+    try:
+        await registry.connect()
+        yield session
+    finally:
+        await registry.close()
+
+
+def store_in(state_dir: Path) -> RunStore:
+    """The runs of a state directory."""
+    return RunStore(state_dir / "runs.db")
+
+
+def _unsaid(
+    chosen: blueprint.Blueprint, request: str, defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The sandbox's defaults for what the request does not say itself."""
+    said = blueprint.said_in(chosen, request)
+    return {name: value for name, value in defaults.items() if name not in said}
+
+
+def _why(plan: Plan, candidates: list[Candidate]) -> dict[str, str]:
+    matched = {c.agent: c.matches for c in candidates}
+    why = {}
+    for agent in dict.fromkeys(step.agent for step in [*plan.steps, *plan.previews]):
+        carries = [step.tool for step in [*plan.steps, *plan.previews] if step.agent == agent]
+        words = f"; the request matches its {', '.join(matched[agent])}" if agent in matched else ""
+        why[agent] = f"carries {', '.join(dict.fromkeys(carries))}{words}"
+    why.setdefault(
+        "knowledge", "keeps the shared state: resources, deployments, messages, memories, this run"
+    )
+    return why

@@ -1,0 +1,58 @@
+"""A team of small stdio agents, and sessions on it."""
+
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.orchestrator.team import OpenSession
+
+from opswright.session import Place, Session, opened
+
+AGENTS = Path(__file__).with_name("agents.py")
+
+
+@pytest.fixture
+def things(tmp_path: Path) -> Path:
+    """The folder where the agents make things."""
+    folder = tmp_path / "things"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path: Path, things: Path) -> Path:
+    """An mcp.json of two small agents that make things, and the knowledge server."""
+
+    def agent(name: str, **env: str) -> dict[str, Any]:
+        return {
+            "command": sys.executable,
+            "args": [str(AGENTS), "--allow-writes", "--approvals", "token"],
+            "env": {"OPSWRIGHT_TEST_AGENT": name, "OPSWRIGHT_TEST_THINGS": str(things), **env},
+        }
+
+    path = tmp_path / "mcp.json"
+    servers = {
+        "maker": agent("maker"),
+        "other": agent("other"),
+        "knowledge": {"command": "opswright-knowledge"},
+    }
+    path.write_text(json.dumps({"mcpServers": servers}))
+    return path
+
+
+@pytest.fixture
+def open_session(tmp_path: Path, config: Path) -> OpenSession:
+    """`async with open_session() as session` starts the agents."""
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Session]:
+        state_dir = tmp_path / "state"
+        state_dir.mkdir(exist_ok=True)
+        async with opened(Place(state_dir), config) as session:
+            yield session
+
+    return opening

@@ -1,0 +1,103 @@
+"""Servers that are missing, crash at start or die: the rest goes on and the report says what was not done."""
+
+import json
+from pathlib import Path
+
+from tests.orchestrator.team import OpenSession, carry_out, make, plan_of
+
+from opswright.plan import Step
+from opswright.report import make_report
+
+
+def edit(config: Path, name: str, **entry: object) -> None:
+    servers = json.loads(config.read_text())
+    servers["mcpServers"][name] |= entry
+    config.write_text(json.dumps(servers))
+
+
+async def test_a_missing_server_stops_nobody_else(
+    open_session: OpenSession, config: Path, things: Path
+) -> None:
+    edit(config, "other", command="no-such-program-anywhere")
+    plan = plan_of(make("good"), make("lost", agent="other"), make("after_lost", needs=("lost",)))
+    async with open_session() as session:
+        assert list(session.down) == ["other"]
+        run, outcomes = await carry_out(session, plan)
+    assert run.status == "partial"
+    assert [o.status for o in outcomes.values()] == ["done", "failed", "skipped"]
+    assert "did not start" in (outcomes["lost"].error or "")
+    assert (things / "good").exists()
+
+
+async def test_a_server_that_crashes_at_start_is_reported_with_its_last_words(
+    open_session: OpenSession, config: Path
+) -> None:
+    edit(config, "other", env={"OPSWRIGHT_TEST_CRASH": "start"})
+    async with open_session() as session:
+        run, outcomes = await carry_out(session, plan_of(make("good"), make("lost", agent="other")))
+    assert run.status == "partial"
+    assert "the test wants it so" in (outcomes["lost"].error or "")
+
+
+async def test_a_server_that_dies_under_a_step_is_started_again_and_the_step_resumed(
+    open_session: OpenSession, things: Path
+) -> None:
+    async with open_session() as session:
+        run, outcomes = await carry_out(
+            session, plan_of(make("fragile", die=True), make("after", needs=("fragile",)))
+        )
+    assert run.status == "done"
+    assert outcomes["fragile"].attempts == 2
+    assert (things / "calls.log").read_text().split() == ["fragile", "after"]
+
+
+async def test_without_the_knowledge_server_the_work_is_done_and_the_report_says_what_is_not_recorded(
+    open_session: OpenSession, config: Path
+) -> None:
+    edit(config, "knowledge", command="no-such-program-anywhere")
+    async with open_session() as session:
+        run, outcomes = await carry_out(session, plan_of(make("house")))
+    assert run.status == "done"
+    assert "record_resources" in make_report(run, outcomes).unrecorded
+
+
+async def test_a_reference_that_leads_nowhere_fails_its_step_and_never_passes_on(
+    open_session: OpenSession,
+) -> None:
+    plan = plan_of(
+        Step(id="count", agent="maker", tool="count_things"),
+        make("named", parent={"$ref": "count.names.7"}),
+    )
+    async with open_session() as session:
+        run, outcomes = await carry_out(session, plan)
+    assert run.status == "partial"
+    assert "count.names.7" in (outcomes["named"].error or "")
+
+
+async def test_error_text_of_a_failed_step_is_never_data_for_the_next(
+    open_session: OpenSession, things: Path
+) -> None:
+    count = Step(id="count", agent="maker", tool="count_things", args={"at_least": 99})
+    async with open_session() as session:
+        run, outcomes = await carry_out(
+            session, plan_of(count, make("after", parent={"$ref": "count.names.0"}))
+        )
+    assert run.status == "failed"
+    assert outcomes["count"].value == {}
+    assert outcomes["after"].status == "skipped"
+    assert not (things / "after").exists()
+
+
+async def test_a_change_that_nobody_approved_is_not_made_and_the_run_waits(
+    open_session: OpenSession, things: Path
+) -> None:
+    async with open_session() as session:
+        plan = plan_of(make("house"))
+        run = session.record(plan, {})
+
+        async def nobody(_: Step, __: object) -> bool:
+            return False
+
+        ended = await session.execute(run, lambda _: None, nobody)
+    assert ended.status == "waiting"
+    assert not (things / "house").exists()
