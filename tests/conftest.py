@@ -1,4 +1,4 @@
-"""Backends and servers for every test: one emulator per worker, emptied before each test that uses it."""
+"""Backends and servers for every test: one emulator per worker, emptied before each use."""
 
 import os
 import urllib.request
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from opswright import sandbox
 from opswright.sandbox import REGION, Sandbox
 from opswright_core.settings import Settings
@@ -16,7 +17,7 @@ REQUIRED = frozenset(filter(None, os.environ.get("OPSWRIGHT_REQUIRE", "").split(
 
 
 def need(service: str, present: bool, why: str) -> None:
-    """Skip a test whose service is not here, or fail it where OPSWRIGHT_REQUIRE names the service."""
+    """Skip a test whose service is not here; fail it where OPSWRIGHT_REQUIRE names it."""
     if not present:
         if service in REQUIRED:
             pytest.fail(f"{service} is required here (OPSWRIGHT_REQUIRE) but {why}")
@@ -60,7 +61,7 @@ def cloud(emulator: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 
 @pytest.fixture
 def client_of(cloud: Sandbox) -> Callable[[str], Any]:
-    """`client_of("ec2")` is a boto3 client of the emulated account, to look behind a tool's back."""
+    """`client_of("ec2")` is a boto3 client of the emulated account, to look for oneself."""
     import boto3
 
     return lambda service: boto3.client(service, endpoint_url=cloud.endpoint, region_name=REGION)
@@ -91,7 +92,9 @@ def connect(settings: Settings) -> Connect:
     from fastmcp import Client
 
     @asynccontextmanager
-    async def opened(create_server: Callable[[Settings], Any], *, mode: str = "auto") -> AsyncIterator[Any]:
+    async def opened(
+        create_server: Callable[[Settings], Any], *, mode: str = "auto"
+    ) -> AsyncIterator[Any]:
         async with Client(create_server(settings), mode=mode) as client:
             yield client
 

@@ -1,4 +1,4 @@
-"""Carries out one step: calls its tool, waits for long work, answers approvals, tries again where that is safe."""
+"""Carries out one step: calls its tool, waits, answers approvals, tries again where it is safe."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,7 +23,7 @@ CALLS_AT_ONCE = 4
 """Calls to one agent at a time."""
 
 Approver = Callable[[Step, dict[str, Any]], Awaitable[bool]]
-"""Asks a person about the plan of a change that was not part of what they approved; False when no one is there."""
+"""Asks a person about a change that was not in the plan they approved; False if no one is there."""
 
 
 class StepCaller:
@@ -42,7 +42,7 @@ class StepCaller:
         context: Mapping[str, Any],
         progress: Progress,
     ) -> StepOutcome:
-        """Do a step. `answers` are the values of the steps before it, `context` goes to an agentic tool."""
+        """Do a step. `answers` are values of steps before it, `context` goes to an agentic tool."""
         outcome = StepOutcome(step_id=step.id, started_at=now())
         try:
             args = resolve(step.args, answers)
@@ -122,10 +122,10 @@ class StepCaller:
         answer: Answer,
         progress: Progress,
     ) -> Answer:
-        """Answer a server's question: by the person's yes to this very step, or by asking the person now.
+        """Answer a server's question by the person's yes to this very step, or by asking now.
 
-        A change that an agentic tool came to by itself was not part of the plan that was approved, so
-        the person sees its own plan first.
+        A change that an agentic tool came to by itself was not part of the plan that was
+        approved, so the person sees its own plan first.
         """
         if "task_id" in answer.value:
             tokens = [a["token"] for a in answer.value.get("approvals", []) if a.get("token")]

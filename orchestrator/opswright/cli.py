@@ -15,7 +15,8 @@ State is kept in OPSWRIGHT_STATE_DIR (default: the platform's state directory)."
 
 app = App(
     name="opswright",
-    help="Plan and run DevOps work over a team of MCP agents: nothing changes without an approval, all can be undone.",
+    help="Plan and run DevOps work over a team of MCP agents. "
+    "Nothing changes without an approval, and what was changed can be undone.",
     help_epilogue=EPILOGUE,
     version=__version__,
     result_action="return_value",
@@ -62,7 +63,7 @@ Sets = Annotated[
     ),
 ]
 Request = Annotated[str, Parameter(help="What to do, in plain words")]
-RunId = Annotated[str, Parameter(help="A run's id, from `opswright status`")]
+RunId = Annotated[str, Parameter(help="A run's id, from `opswright status`, or `last`")]
 
 
 @app.command
@@ -126,7 +127,7 @@ def status(
 
 @app.command
 def resume(run_id: RunId, /, *, yes: Yes = False, json: Json = False, quiet: Quiet = False) -> int:
-    """Go on with a run that was interrupted, is waiting, or did not finish; what is done is not repeated."""
+    """Go on with a run that was interrupted, waits, or did not finish; done steps are kept."""
     from opswright.commands import resume_run
 
     return resume_run(run_id, yes=yes, as_json=json, quiet=quiet)

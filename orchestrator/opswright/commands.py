@@ -31,6 +31,9 @@ from opswright.session import (
 from opswright_core.errors import OpswrightError
 from opswright_core.settings import state_directory
 
+WIDE = 140
+"""Columns where no terminal says how many there are, so that a pipe or a log is not cut at 80."""
+
 _EXIT = {"done": DONE, "partial": PARTIAL, "waiting": PARTIAL, "failed": FAILED}
 
 
@@ -90,7 +93,7 @@ def show(run_id: str | None, *, as_json: bool) -> int:
     """`opswright status`."""
 
     async def work() -> int:
-        store, console = store_in(state_directory()), Console()
+        store, console = store_in(state_directory()), _console(as_json)
         if run_id is None:
             runs = store.recent()
             print(to_json([_line(r) for r in runs])) if as_json else render.show_runs(console, runs)
@@ -162,7 +165,7 @@ def check_up(*, config: Path | None, as_json: bool) -> int:
         if as_json:
             print(to_json(lines))
         else:
-            console = Console()
+            console = _console(as_json)
             for line in lines:
                 mark = "[green]ok[/]     " if line.ok else "[red]problem[/]"
                 console.print(f"{mark} {line.what}: {line.found}", highlight=False)
@@ -264,7 +267,8 @@ def _approval(
     if session.place.sandbox:
         if not quiet:
             console.print(
-                "\n[bold]Approval[/] given automatically: this is the sandbox, no account is touched.\n"
+                "\n[bold]Approval[/] given automatically: this is the sandbox, "
+                "no account is touched.\n"
             )
         return session.approve(run, "sandbox")
     if yes:
@@ -272,7 +276,8 @@ def _approval(
     changing = sum(step.changes_things for step in run.plan.steps)
     if not (sys.stdin.isatty() and console.is_terminal):
         console.print(
-            f"\n{changing} steps change things and no one is here to approve them. After reading the plan:\n  opswright resume {run.run_id} --yes"
+            f"\n{changing} steps change things and no one is here to approve them. "
+            f"After reading the plan:\n  opswright resume {run.run_id} --yes"
         )
         return None
     answer = console.input(
@@ -296,7 +301,7 @@ def _ask(console: Console, step: Step, answer: dict[str, Any], yes: bool) -> boo
 
 @contextlib.contextmanager
 def _resumable(session: Session, run: Run) -> Any:
-    """On Ctrl-C leave at once, as a crash would, so that what is recorded is the truth, and say how to go on."""
+    """On Ctrl-C leave at once, as a crash would, since the record is true; say how to go on."""
 
     def stop() -> None:
         session.store.save(
@@ -336,7 +341,10 @@ def _config_of(run: Run) -> Path | None:
 
 def _console(as_json: bool) -> Console:
     """Text goes to standard error where standard output carries JSON."""
-    return Console(stderr=as_json)
+    console = Console(stderr=as_json)
+    if not console.is_terminal:
+        console.width = WIDE
+    return console
 
 
 def _say(as_json: bool, found: dict[str, Any], text: str) -> None:

@@ -35,7 +35,10 @@ def load_servers(path: Path | None) -> dict[str, Server]:
         path = Path("mcp.json")
     if path is None:
         return {
-            name: Server(command=f"opswright-{name.replace('_', '-')}", args=("--allow-writes",))
+            name: Server(
+                command=f"opswright-{name.replace('_', '-')}",
+                args=("--allow-writes", "--toolsets", "all"),
+            )
             for name in SUITE
         }
     try:
@@ -45,7 +48,8 @@ def load_servers(path: Path | None) -> dict[str, Server]:
         raise ConfigError(f"{path} does not exist; give an mcp.json with --config") from None
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as exc:
         raise ConfigError(
-            f'{path} is not a valid mcp.json ({exc}); it holds {{"mcpServers": {{name: {{command, args}}}}}}'
+            f"{path} is not a valid mcp.json ({exc}); "
+            'it holds {"mcpServers": {name: {command, args}}}'
         ) from exc
     for name, server in servers.items():
         if not server.command and not server.url:
@@ -54,7 +58,7 @@ def load_servers(path: Path | None) -> dict[str, Server]:
 
 
 def command_of(server: Server) -> str:
-    """The program to start: on PATH, else beside this Python, where the suite is installed together."""
+    """The program to start: on PATH, else beside this Python, where the suite is installed."""
     command = server.command or ""
     if shutil.which(command):
         return command
@@ -63,6 +67,6 @@ def command_of(server: Server) -> str:
 
 
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a server: ours (AWS and OPSWRIGHT settings included) with `extra` on top."""
+    """The environment of a server: ours, AWS and OPSWRIGHT settings included, and `extra`."""
     merged: dict[str, Any] = {**os.environ, "FASTMCP_SHOW_SERVER_BANNER": "false", **extra}
     return {name: value for name, value in merged.items() if value != ""}

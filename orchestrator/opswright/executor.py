@@ -108,7 +108,7 @@ class Executor:
         return await self._on_main_loop(self._carry_out(run_id, step_id, answers))
 
     async def _on_main_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await work on the loop that the agents' sessions live on; DBOS resumes on a loop of its own."""
+        """Await work on the loop of the agents' sessions; DBOS resumes on a loop of its own."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
 
     async def _carry_out(
@@ -145,7 +145,6 @@ def conclude(outcomes: list[StepOutcome]) -> RunStatus:
         return "done"
     if "needs_approval" in statuses:
         return "waiting"
-    # A read that came before the failure leaves nothing behind, and a change that half happened does.
     return (
         "partial"
         if any(o.status == "done" or o.change_ids or o.value for o in outcomes)

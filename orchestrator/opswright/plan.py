@@ -1,4 +1,4 @@
-"""The plan: typed steps on agents, with data flowing between them by reference. Immutable and plain JSON."""
+"""The plan: typed steps on agents, data flowing between them by reference. Immutable plain JSON."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -50,7 +50,7 @@ class Step(BaseModel):
 
     @property
     def input_hash(self) -> str:
-        """What an approval of this step is bound to: agent, tool and arguments with their references."""
+        """What an approval of this step is bound to: agent, tool, arguments and references."""
         return digest([self.agent, self.tool, self.args])
 
 
@@ -114,7 +114,7 @@ def refs(value: Any) -> Iterator[str]:
 
 
 def resolve(value: Any, answers: Mapping[str, Any]) -> Any:
-    """Put the referred values in place. Raises PlanError for a path that an answer does not have."""
+    """Put the referred values in place. Raises PlanError for a path that leads nowhere."""
     if isinstance(value, Mapping):
         if set(value) == {REF}:
             return lookup(str(value[REF]), answers)

@@ -1,4 +1,4 @@
-"""Keeps the team's shared state: what each step made and said goes to the knowledge server, as it happens.
+"""Keeps the team's shared state: what steps made and said goes to the knowledge server at once.
 
 A knowledge server that is down stops nothing; what could not be recorded is said in the report.
 """
@@ -66,7 +66,7 @@ class Projection:
     async def step_ended(
         self, run: Run, step: Step, outcome: StepOutcome, answers: Mapping[str, Any]
     ) -> None:
-        """Record what a step made, deployed, said and learnt; send the messages that waited for it."""
+        """Record what a step made, deployed and said; send the messages that waited for it."""
         async with self._lock:
             by = {"agent": step.agent, "run_id": run.run_id, "step": step.id}
             if outcome.status == "done":
@@ -194,18 +194,16 @@ class Projection:
                     self._store.mark_sent(run.run_id, number)
 
     async def _tell(self, tool: str, args: dict[str, Any]) -> bool:
-        told = await self._ask(tool, args) is not None
-        if not told:
-            self._unrecorded.append(tool)
-        return told
+        return await self._ask(tool, args) is not None
 
     async def _ask(self, tool: str, args: dict[str, Any]) -> dict[str, Any] | None:
         agent = self._registry.agents.get(KNOWLEDGE)
-        if agent is None or (agent.tools and tool not in agent.tools):
-            return None
         try:
+            if agent is None:
+                raise AgentDownError("no knowledge server is configured")
             answer = await agent.call(tool, args, CALL_SECONDS, _quiet)
-        except (AgentDownError, OutcomeUnknownError):
+        except (AgentDownError, OutcomeUnknownError) as exc:
+            self._unrecorded.append(f"{tool}: {exc}")
             return None
         if answer.is_error:
             self._unrecorded.append(f"{tool}: {answer.text[:200]}")

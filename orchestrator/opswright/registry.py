@@ -1,4 +1,4 @@
-"""The agents: one live session each, reached over MCP alone, isolated from each other's failures."""
+"""The agents: one live session each, over MCP alone, isolated from each other's failures."""
 
 import asyncio
 import json
@@ -12,6 +12,7 @@ from typing import Any
 from opswright.config import Server, child_environment, command_of
 from opswright_core.canonical import digest
 
+CARD = "agent://card"
 CONNECT_SECONDS = 45.0
 BREAKER_FAILURES, BREAKER_SECONDS = 3, 30.0
 
@@ -37,7 +38,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class ToolInfo:
-    """A tool as its server lists it. A server that does not say its risk is taken at the protocol's word."""
+    """A tool as its server lists it; risk is what it declares, else what its annotations hint."""
 
     name: str
     description: str
@@ -88,7 +89,10 @@ class Agent:
     async def call(
         self, tool: str, args: Mapping[str, Any], timeout_seconds: float, progress: Progress
     ) -> Answer:
-        """Call a tool. Raises AgentDownError when it was not sent, OutcomeUnknownError when the answer was lost."""
+        """Call a tool.
+
+        Raises AgentDownError when it was not sent, OutcomeUnknownError when the answer was lost.
+        """
         from mcp import MCPError
 
         await self.connect()
@@ -137,7 +141,8 @@ class Agent:
         try:
             listed = await client.list_tools()
             self.tools = {tool.name: _tool_info(tool) for tool in listed}
-            self.card = await _card(client)
+            if any(str(resource.uri) == CARD for resource in await client.list_resources()):
+                self.card = _json((await client.read_resource(CARD))[0].text)
         except BaseException:
             await client.close()
             raise
@@ -223,15 +228,6 @@ def _tool_info(tool: Any) -> ToolInfo:
     return ToolInfo(
         tool.name, tool.description or "", tool.input_schema, tool.output_schema, declared
     )
-
-
-async def _card(client: Any) -> dict[str, Any]:
-    """The agent's card, or {} for a server that has none."""
-    try:
-        contents = await client.read_resource("agent://card")
-    except Exception:
-        return {}
-    return _json(contents[0].text) if contents else {}
 
 
 def _json(text: str) -> dict[str, Any]:

@@ -86,13 +86,11 @@ def show_previews(console: Console, previews: Mapping[str, Any], plan: Plan) -> 
                 )
             for unpriced in value.get("unpriced", []):
                 console.print(f"  [yellow]  unknown[/]  {escape(str(unpriced))}")
-            console.print(
-                f"  [dim]{escape(str(value.get('source', '')))}, {escape(str(value.get('prices_as_of', '')))}[/]"
-            )
+            source = f"{value.get('source', '')}, {value.get('prices_as_of', '')}"
+            console.print(f"  [dim]{escape(source)}[/]")
         else:
-            console.print(
-                f"\n[bold]{escape(step.title or step.id)}[/] unknown: {escape(str(value.get('error', 'no answer')))}"
-            )
+            why = str(value.get("error", "no answer"))
+            console.print(f"\n[bold]{escape(step.title or step.id)}[/] unknown: {escape(why)}")
 
 
 class Progress:
@@ -190,10 +188,8 @@ def show_report(console: Console, report: Report) -> None:
         console.print(f"\n[bold]Verified by reading it back[/] {counts}")
         for item in report.not_passed:
             colour = "red" if item["verdict"] == "FAIL" else "yellow"
-            console.print(
-                f"  [{colour}]{item['verdict']:8}[/]{escape(item['check'])}  [dim]{escape(item['evidence'])}[/]",
-                highlight=False,
-            )
+            told = f"{escape(item['check'])}  [dim]{escape(item['evidence'])}[/]"
+            console.print(f"  [{colour}]{item['verdict']:8}[/]{told}", highlight=False)
     for step, verdict in report.verdicts.items():
         console.print(f"[bold]{escape(step)}[/] {escape(verdict)}", highlight=False)
     if report.estimate and "monthly_usd" in report.estimate:
@@ -209,18 +205,16 @@ def show_report(console: Console, report: Report) -> None:
     if report.not_done:
         console.print("\n[bold red]Not done[/]")
         for missing in report.not_done:
-            console.print(
-                f"  {escape(missing.step)} ({missing.status})  {escape(missing.title)}\n    why: {escape(missing.why)}",
-                highlight=False,
-            )
+            what = f"{escape(missing.step)} ({missing.status})  {escape(missing.title)}"
+            console.print(f"  {what}\n    why: {escape(missing.why)}", highlight=False)
             if missing.touches:
                 console.print(
-                    f"    so these were not done either: {', '.join(missing.touches)}", highlight=False
+                    f"    so these were not done either: {', '.join(missing.touches)}",
+                    highlight=False,
                 )
     if report.unrecorded:
-        console.print(
-            f"\n[yellow]Not recorded in the knowledge server:[/] {escape('; '.join(report.unrecorded))}"
-        )
+        lost = escape("; ".join(report.unrecorded))
+        console.print(f"\n[yellow]Not recorded in the knowledge server:[/] {lost}")
     console.print("\n[bold]Next[/]")
     for line in report.next:
         console.print(f"  {escape(line)}", highlight=False)
@@ -265,6 +259,7 @@ def _show_outputs(console: Console, outputs: Mapping[str, Any]) -> None:
 def show_runs(console: Console, runs: Sequence[Run]) -> None:
     """List runs, newest first."""
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
     for run in runs:
         where = "sandbox" if run.sandbox else "account"
         undone = f"undone by {run.undone_by}" if run.undone_by else ""
@@ -281,9 +276,8 @@ def show_runs(console: Console, runs: Sequence[Run]) -> None:
 
 def show_status(console: Console, run: Run, outcomes: Mapping[str, StepOutcome]) -> None:
     """Print how each step of a run stands."""
-    console.print(
-        f"[bold]{run.run_id}[/] [{_STATUS.get(run.status, 'bold')}]{run.status}[/]  {escape(run.goal)}"
-    )
+    style = _STATUS.get(run.status, "bold")
+    console.print(f"[bold]{run.run_id}[/] [{style}]{run.status}[/]  {escape(run.goal)}")
     table = Table.grid(padding=(0, 2))
     for step in in_order(run.plan):
         outcome = outcomes[step.id]

@@ -139,19 +139,14 @@ def _next(run: Run, outcomes: Mapping[str, StepOutcome]) -> list[str]:
     if run.status == "waiting":
         lines.append(f"opswright resume {run.run_id} --yes    approve what waits, and go on")
     elif run.status in {"partial", "failed", "interrupted"}:
-        lines.append(
-            f"opswright resume {run.run_id}          try what was not done again; what is done is kept"
-        )
+        lines.append(f"opswright resume {run.run_id}          try again what was not done")
     changed = any(o.change_ids for o in outcomes.values())
     deployed = any("rollback_target" in (o.value.get("outputs") or {}) for o in outcomes.values())
     if deployed and not run.undoes:
         where = " --sandbox" if run.sandbox else ""
-        lines.append(
-            f'opswright run "Deploy version v1.1.0 of the {run.plan.parameters.get("application", "app")}"{where}'
-        )
+        application = run.plan.parameters.get("application", "application")
+        lines.append(f'opswright run "Deploy version <tag> of the {application}"{where}')
         lines.append(f'opswright run "Roll back the last deployment"{where}')
     if changed and not run.undoes and not run.undone_by:
-        lines.append(
-            f"opswright undo {run.run_id}            remove all that this run made, in reverse order"
-        )
+        lines.append(f"opswright undo {run.run_id}            remove all that this run made")
     return lines

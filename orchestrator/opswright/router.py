@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from opswright.registry import Agent
-from opswright_core.search import Ranker
+from opswright_core.search import Hit, Ranker
 
 BEST = 3
 """How many of an agent's matches count: one good match says more than many faint ones."""
@@ -25,7 +26,7 @@ _COMMON = frozenset(
 
 @dataclass(frozen=True)
 class Candidate:
-    """An agent's fit for a request. `coverage` is the best skill's share (0-1) of the request's words."""
+    """An agent's fit for a request. `coverage` is its best skill's share (0-1) of the words."""
 
     agent: str
     score: float
@@ -37,29 +38,33 @@ class Candidate:
 def route(request: str, agents: Mapping[str, Agent]) -> list[Candidate]:
     """Rank the agents for a request, best first; those that share no word with it are left out."""
     texts: dict[str, tuple[str, ...]] = {}
+    chosen: dict[str, Hit] = {}
     for name, agent in agents.items():
         for tool in agent.tools.values():
             if tool.name not in _COMMON:
-                texts[f"{name}/tool/{tool.name}"] = (tool.name.replace("_", " "), tool.description)
-        for skill in agent.card.get("skills", []):
-            words = (skill["name"].replace("_", " "), skill["description"], *skill["examples"])
-            texts[f"{name}/skill/{skill['name']}"] = words
+                texts[f"{name}/{tool.name}"] = (tool.name.replace("_", " "), tool.description)
+        skills = {s["name"]: skill_words(s) for s in agent.card.get("skills", [])}
+        texts |= {f"{name}/{skill}": words for skill, words in skills.items()}
+        # Ranked among the agent's own skills, as the agent itself will choose.
+        if own := Ranker(skills).rank(request):
+            chosen[name] = own[0]
     hits = Ranker(texts).rank(request)
     candidates = []
     for name in agents:
-        own = [hit for hit in hits if hit.key.startswith(f"{name}/")]
-        if not own:
-            continue
-        skills = sorted(
-            (h for h in own if "/skill/" in h.key), key=lambda h: (-h.coverage, -h.score)
-        )
-        candidates.append(
-            Candidate(
-                agent=name,
-                score=round(sum(hit.score for hit in own[:BEST]), 4),
-                matches=tuple(hit.key.rpartition("/")[2] for hit in own[:BEST]),
-                skill=skills[0].key.rpartition("/")[2] if skills else None,
-                coverage=skills[0].coverage if skills else 0.0,
+        best = [hit for hit in hits if hit.key.startswith(f"{name}/")][:BEST]
+        if best:
+            candidates.append(
+                Candidate(
+                    agent=name,
+                    score=round(sum(hit.score for hit in best), 4),
+                    matches=tuple(dict.fromkeys(hit.key.partition("/")[2] for hit in best)),
+                    skill=chosen[name].key if name in chosen else None,
+                    coverage=chosen[name].coverage if name in chosen else 0.0,
+                )
             )
-        )
     return sorted(candidates, key=lambda c: (-c.score, c.agent))
+
+
+def skill_words(skill: Mapping[str, Any]) -> tuple[str, ...]:
+    """The words of a card's skill that a request is matched with."""
+    return (skill["name"].replace("_", " "), skill["description"], *skill["examples"])

@@ -1,4 +1,4 @@
-"""The runs of a state directory: what was asked, planned, approved and answered, for every command to read."""
+"""The runs of a state directory: what was asked, planned, approved and answered."""
 
 import json
 import threading
@@ -99,8 +99,9 @@ class RunStore:
         """Write a run's state; it is on disk when this returns."""
         with self._lock:
             self._db.execute(
-                "INSERT INTO runs VALUES (?,?,?,?,?,?) ON CONFLICT (run_id) DO UPDATE SET updated_at ="
-                " excluded.updated_at, owner = excluded.owner, status = excluded.status, body = excluded.body",
+                "INSERT INTO runs VALUES (?,?,?,?,?,?) ON CONFLICT (run_id) DO UPDATE SET"
+                " updated_at = excluded.updated_at, owner = excluded.owner,"
+                " status = excluded.status, body = excluded.body",
                 (run.run_id, run.created_at, now(), run.owner, run.status, run.model_dump_json()),
             )
 
@@ -110,11 +111,13 @@ class RunStore:
             run = self._load(run_id)
             if run.status == "running" and is_alive(run.owner) and run.owner != owner:
                 raise PlanError(
-                    f"{run_id} is running in another process ({run.owner}); `opswright status {run_id}` shows it"
+                    f"{run_id} is running in another process ({run.owner}); "
+                    f"`opswright status {run_id}` shows it"
                 )
             claimed = run.model_copy(update={"status": "running", "owner": owner})
             self._db.execute(
-                "UPDATE runs SET status = 'running', owner = ?, body = ?, updated_at = ? WHERE run_id = ?",
+                "UPDATE runs SET status = 'running', owner = ?, body = ?, updated_at = ?"
+                " WHERE run_id = ?",
                 (owner, claimed.model_dump_json(), now(), run_id),
             )
         return claimed
@@ -128,6 +131,11 @@ class RunStore:
         return run
 
     def _load(self, run_id: str) -> Run:
+        if run_id == "last":
+            newest = self._db.execute(
+                "SELECT run_id FROM runs ORDER BY created_at DESC LIMIT 1"
+            ).fetchone()
+            run_id = newest["run_id"] if newest else run_id
         row = self._db.execute("SELECT body FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
             raise PlanError(f"there is no run {run_id!r}; `opswright status` lists the runs")
@@ -145,12 +153,13 @@ class RunStore:
         """Write how a step stands."""
         with self._lock:
             self._db.execute(
-                "INSERT INTO steps VALUES (?,?,?) ON CONFLICT (run_id, step_id) DO UPDATE SET body = excluded.body",
+                "INSERT INTO steps VALUES (?,?,?) ON CONFLICT (run_id, step_id)"
+                " DO UPDATE SET body = excluded.body",
                 (run_id, outcome.step_id, outcome.model_dump_json()),
             )
 
     def mark_sent(self, run_id: str, message: int) -> None:
-        """Note that a message of the plan was delivered, so that a resumed run does not send it again."""
+        """Note that a message of the plan was delivered, so that it is not sent again."""
         with self._lock:
             self._db.execute("INSERT OR IGNORE INTO sent VALUES (?,?)", (run_id, message))
 

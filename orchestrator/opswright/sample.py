@@ -1,4 +1,4 @@
-"""The sample application of the sandbox: a tiny web app in a git repository, with tags v1.0.0 and v1.1.0."""
+"""The sandbox's sample application: a tiny web app in git, with tags v1.0.0 and v1.1.0."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ _RUN = "#!/bin/sh\nexec python3 app.py\n"
 
 
 def write(path: Path) -> Path:
-    """Make the repository at `path`, or leave it as it is if it is there; always the same commits."""
+    """Make the repository at `path`, or leave the one that is there; always the same commits."""
     if (path / ".git").is_dir():
         return path
     path.mkdir(parents=True)

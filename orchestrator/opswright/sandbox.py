@@ -1,7 +1,7 @@
 """An AWS emulator (moto) as a child process, for the demo and the tests.
 
-It outlives the command that started it, so that `run`, `status` and `undo` work one after another, and
-keeps its state for as long as it runs. moto is not thread-safe, so it is served by one thread.
+It outlives the command that started it, so that `run`, `status` and `undo` work one after another,
+and keeps its state for as long as it runs. moto is not thread-safe, so it is served by one thread.
 """
 
 import json

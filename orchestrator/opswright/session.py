@@ -29,14 +29,14 @@ class NotPlannedError(PlanError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a command works: its state directory, and the sandbox or the account of the environment."""
+    """Where a command works: its state directory, and the sandbox or the environment's account."""
 
     state_dir: Path
     sandbox: Sandbox | None = None
 
     @property
     def agents_state_dir(self) -> Path:
-        """Where the servers keep their journal and knowledge; the sandbox's never mixes with an account's."""
+        """Where the servers keep their journal and knowledge, the sandbox's apart from others."""
         return self.state_dir / "sandbox" if self.sandbox else self.state_dir
 
     def environment(self) -> dict[str, str]:
@@ -59,7 +59,8 @@ def place_of(run: Run, state_dir: Path) -> Place:
     running = sandbox.status(sandbox_dir(state_dir))
     if running is None or running.endpoint != run.endpoint:
         raise PlanError(
-            f"the sandbox of {run.run_id} is gone, and all that it held with it; there is nothing to work on"
+            f"the sandbox of {run.run_id} is gone, and all that it held with it; "
+            "there is nothing to work on"
         )
     return Place(state_dir, running)
 
@@ -131,7 +132,7 @@ class Session:
             raise PlanError(f"the plan was refused before anything ran:\n{told}")
 
     async def preview(self, plan: Plan) -> dict[str, Any]:
-        """Make the reads that a person should see before approving; what fails is said, not guessed."""
+        """Make the reads that a person should see before approving; a failed one is said."""
 
         async def silent(_: str) -> None:
             return None
@@ -176,7 +177,7 @@ class Session:
     async def execute(
         self, run: Run, listener: Listener, approver: Approver, *, resumed: bool = False
     ) -> Run:
-        """Take a run to its end. A run whose process died goes on where it was; an ended one tries again."""
+        """Take a run to its end; one whose process died goes on, one that ended tries again."""
         claimed = self.store.claim(run.run_id, self.owner)
         continues = resumed and run.status in {"interrupted", "running"}
         if resumed and not continues:

@@ -140,7 +140,7 @@ def _value(
 
 
 def _schema_at(path: str, plan: Plan, agents: Mapping[str, Agent]) -> Mapping[str, Any] | None:
-    """The schema of what a reference leads to; None when its producer does not say. Raises PlanError."""
+    """The schema of what a reference leads to, or None where its producer does not say."""
     head, *parts = path.split(".")
     producer = plan.step(head)
     agent = agents.get(producer.agent)
@@ -160,7 +160,8 @@ def _schema_at(path: str, plan: Plan, agents: Mapping[str, Agent]) -> Mapping[st
             return None
         else:
             raise PlanError(
-                f"{path!r}: {producer.tool} answers no {part!r}, only {', '.join(schema['properties'])}"
+                f"{path!r}: {producer.tool} answers no {part!r}, "
+                f"only {', '.join(schema['properties'])}"
             )
     return _solid(schema, root)
 

@@ -1,7 +1,7 @@
 """Small agents for the orchestrator's tests, built on core and started as real stdio servers.
 
-`python agents.py NAME` serves agent NAME. Things are files in OPSWRIGHT_TEST_THINGS, so that what was
-made can be seen, and a line is added to `calls.log` there for every time one is really made.
+Things are files in OPSWRIGHT_TEST_THINGS, so that what was made can be seen, and a line is added
+to `calls.log` there for every time one is really made.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from opswright_core.agent.report import Outcome
-from opswright_core.agent.skills import FromText, Skill, skill
+from opswright_core.agent.skills import FromText, NoInputs, Skill, skill
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
 from opswright_core.cli import main
 from opswright_core.errors import BadInputError, OpswrightError
@@ -128,7 +128,7 @@ async def make_one(worker: Any, inputs: Wanted) -> Outcome:
 
 
 @skill("how many things are there", "count the things")
-async def count_all(worker: Any, inputs: Any) -> Outcome:
+async def count_all(worker: Any, inputs: NoInputs) -> Outcome:
     """Count all things."""
     found = await worker.call("count_things")
     return Outcome(summary=f"There are {found['count']} things.", outputs=found)

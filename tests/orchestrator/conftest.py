@@ -38,7 +38,7 @@ def config(tmp_path: Path, things: Path) -> Path:
     servers = {
         "maker": agent("maker"),
         "other": agent("other"),
-        "knowledge": {"command": "opswright-knowledge"},
+        "knowledge": {"command": "opswright-knowledge", "args": ["--toolsets", "all"]},
     }
     path.write_text(json.dumps({"mcpServers": servers}))
     return path

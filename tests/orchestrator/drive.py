@@ -1,4 +1,4 @@
-"""Runs a plan file in a process of its own, for tests that kill it: `python drive.py STATE_DIR CONFIG PLAN`."""
+"""Runs a plan in its own process, for tests that kill it: `drive.py STATE_DIR CONFIG PLAN`."""
 
 import asyncio
 import sys

@@ -28,13 +28,21 @@ def plan_of(*steps: Step, **more: Any) -> Plan:
     return Plan(id="plan-test", goal="make things", planner="test", steps=steps, **more)
 
 
+async def nobody(_: Step, __: dict[str, Any]) -> bool:
+    """Answer for the person who is not there."""
+    return False
+
+
 async def carry_out(session: Session, plan: Plan) -> tuple[Run, dict[str, StepOutcome]]:
     """Verify, approve and run a plan."""
     session.check(plan)
     run = session.approve(session.record(plan, {}), "test")
-
-    async def nobody(_: Step, __: dict[str, Any]) -> bool:
-        return False
-
     ended = await session.execute(run, lambda _: None, nobody)
     return ended, session.store.steps(ended)
+
+
+async def undo(session: Session, run: Run) -> tuple[Run, Plan]:
+    """Undo a run; the undoing run and its plan."""
+    plan = session.undo_plan(session.store.load(run.run_id))
+    undoing = session.approve(session.record(plan, {}, undoes=run.run_id), "test")
+    return await session.execute(undoing, lambda _: None, nobody), plan

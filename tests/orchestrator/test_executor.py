@@ -1,4 +1,4 @@
-"""Runs with real stdio agents: data flows, failures stay where they are, nothing is claimed that was not done."""
+"""Runs with real stdio agents: data flows, failures stay local, nothing undone is claimed."""
 
 from pathlib import Path
 
@@ -33,8 +33,12 @@ async def test_a_failed_step_skips_its_dependents_and_nothing_else(
         run, outcomes = await carry_out(session, plan)
     assert run.status == "partial"
     assert {i: o.status for i, o in outcomes.items()} == {
-        "good": "done", "bad": "failed", "after_bad": "skipped", "after_that": "skipped", "after_good": "done",
-    }  # fmt: skip
+        "good": "done",
+        "bad": "failed",
+        "after_bad": "skipped",
+        "after_that": "skipped",
+        "after_good": "done",
+    }
     assert outcomes["after_that"].cause == "bad"
     report = make_report(run, outcomes)
     assert [(n.step, n.touches) for n in report.not_done if n.status == "failed"] == [

@@ -1,4 +1,4 @@
-"""Servers that are missing, crash at start or die: the rest goes on and the report says what was not done."""
+"""Servers that are missing, crash at start or die: the rest goes on, the report says what not."""
 
 import json
 from pathlib import Path
@@ -51,14 +51,16 @@ async def test_a_server_that_dies_under_a_step_is_started_again_and_the_step_res
     assert (things / "calls.log").read_text().split() == ["fragile", "after"]
 
 
-async def test_without_the_knowledge_server_the_work_is_done_and_the_report_says_what_is_not_recorded(
+async def test_without_the_knowledge_server_the_report_says_what_is_not_recorded(
     open_session: OpenSession, config: Path
 ) -> None:
     edit(config, "knowledge", command="no-such-program-anywhere")
     async with open_session() as session:
         run, outcomes = await carry_out(session, plan_of(make("house")))
     assert run.status == "done"
-    assert "record_resources" in make_report(run, outcomes).unrecorded
+    assert any(
+        lost.startswith("record_resources") for lost in make_report(run, outcomes).unrecorded
+    )
 
 
 async def test_a_reference_that_leads_nowhere_fails_its_step_and_never_passes_on(

@@ -46,8 +46,11 @@ def read_until(process: "subprocess.Popen[str]", line: str) -> list[str]:
 def opswright(state_dir: Path, *arguments: str) -> tuple[int, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "opswright", *arguments, "--json"],
-        capture_output=True, text=True, check=False, env={**os.environ, "OPSWRIGHT_STATE_DIR": str(state_dir)},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OPSWRIGHT_STATE_DIR": str(state_dir)},
+    )
     return done.returncode, json.loads(done.stdout)
 
 

@@ -3,20 +3,9 @@
 from pathlib import Path
 
 import pytest
-from tests.orchestrator.team import OpenSession, carry_out, make, plan_of
+from tests.orchestrator.team import OpenSession, carry_out, make, plan_of, undo
 
 from opswright.plan import PlanError
-
-
-async def undo(session, run):  # type: ignore[no-untyped-def]
-    plan = session.undo_plan(session.store.load(run.run_id))
-    undoing = session.approve(session.record(plan, {}, undoes=run.run_id), "test")
-
-    async def nobody(*_):  # type: ignore[no-untyped-def]
-        return False
-
-    ended = await session.execute(undoing, lambda _: None, nobody)
-    return ended, plan
 
 
 async def test_undo_reverses_the_run_in_reverse_order_and_reads_that_it_is_gone(

@@ -15,8 +15,8 @@ from opswright_core.canonical import digest
 from opswright_core.search import Ranker
 
 LEAST_COVERAGE = 0.6
-"""Share of the request's weight that a blueprint's words must cover. A blueprint does much, so it is
-held to more than a skill (0.45 in core); the requests of tests/orchestrator/test_blueprints.py decide."""
+"""Share of the request's weight that a blueprint's words must cover. A blueprint does much, so it
+is held to more than a skill; the requests of tests/orchestrator/test_blueprints.py decide."""
 
 
 class Parameter(BaseModel):
@@ -59,7 +59,7 @@ class Missing:
 
 
 def load() -> list[Blueprint]:
-    """Read the blueprints that come with opswright. Raises PlanError for one that is not well made."""
+    """Read the blueprints that come with opswright. Raises PlanError for a faulty one."""
     import yaml
 
     found = []
@@ -161,7 +161,7 @@ def _typed(name: str, parameter: Parameter, raw: Any) -> Any:
 
 
 def _fill(value: Any, values: Mapping[str, Any]) -> Any:
-    """Put parameters in place of `${name}`; an argument whose parameter has no value is left out."""
+    """Put parameters in place of `${name}`; one without a value leaves its argument out."""
     if isinstance(value, Mapping):
         filled = {key: _fill(inner, values) for key, inner in value.items()}
         return {key: inner for key, inner in filled.items() if inner is not None}

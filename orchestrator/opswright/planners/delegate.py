@@ -6,9 +6,7 @@ from typing import Any
 from opswright.plan import Plan, Risk, Step
 from opswright.registry import Agent
 from opswright.router import Candidate
-
-LEAST_COVERAGE = 0.45
-"""The same bar that a server's agent sets for its own skills (core's LEAST_COVERAGE)."""
+from opswright_core.agent.skills import LEAST_COVERAGE
 
 
 def build(

@@ -1,4 +1,4 @@
-"""The plan that undoes a run: every change it made, reversed in reverse order of their dependence."""
+"""The plan that undoes a run: every change it made, reversed in the reverse order."""
 
 from collections.abc import Mapping
 
