@@ -1,3 +1,3 @@
-"""What every opswright server shares: the server factory, the change protocol, AWS sessions and the agent."""
+"""What every opswright server shares: its factory, the change protocol, AWS and the agent."""
 
 __version__ = "0.1.0"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opswright_core.canonical import digest
-from opswright_core.changes import ApprovalNeeded, Record, Scope, ToolCall, load
+from opswright_core.changes import CUT_OFF, ApprovalNeeded, Record, Scope, ToolCall, fold, load
 from opswright_core.errors import ApprovalError
 from opswright_core.journal import Event
 from opswright_core.runtime import Runtime
@@ -25,13 +25,11 @@ def approve(
     if policy == "auto":
         if not scope.sandbox:
             raise ApprovalError(
-                f"Automatic approval is for sandboxes; {scope.id} is not one. Start the server with --approvals token."
+                f"Automatic approval is for sandboxes; {scope.id} is not one. "
+                "Start the server with --approvals token."
             )
-        rt.journal.append(
-            change_id,
-            "approved",
-            {"approval_digest": body["approval_digest"], "by": "auto (sandbox)"},
-        )
+        approved = {"approval_digest": body["approval_digest"], "by": "auto (sandbox)"}
+        rt.journal.append(change_id, "approved", approved)
         return None
     if call.approval is None:
         return _request(rt, change_id, body, intent, shown=policy == "token")
@@ -50,12 +48,8 @@ def _request(
 ) -> ApprovalNeeded:
     secret = secrets.token_urlsafe(12)
     expires = time.time() + rt.settings.approval_seconds
-    rt.journal.append(
-        change_id,
-        "requested",
-        {**body, "proof": digest(secret) if shown else "", "expires": expires},
-        intent=intent,
-    )
+    request = {**body, "proof": digest(secret) if shown else "", "expires": expires}
+    rt.journal.append(change_id, "requested", request, intent=intent)
     if shown:
         how = "Show the plan to the person; after their yes, repeat the call with approval=<token>."
     else:
@@ -81,18 +75,16 @@ def _spend(
         granted = [e.body for e in events if e.kind == "granted"]
         spent = {e.body.get("proof") for e in events if e.kind == "approved"}
         if by_token:
-            match = [
-                r
-                for r in requests
-                if r["proof"] and hmac.compare_digest(r["proof"], digest(secret))
-            ]
+            shown = digest(secret)
+            match = [r for r in requests if hmac.compare_digest(r["proof"], shown)]
         else:
-            match = [g for g in granted if g["approval_digest"] == approval_digest]
+            match = [g for g in granted if g["approval_digest"] == approval_digest] or granted
         if not match:
             reason.append("This approval is not known here, or no one has approved the change yet.")
         elif match[-1]["approval_digest"] != approval_digest:
             reason.append(
-                "This approval was for other arguments, another target, or a state that has changed since."
+                "This approval was for other arguments, another target, or a state that has "
+                "changed since."
             )
         elif match[-1]["expires"] < time.time():
             reason.append("This approval has expired.")
@@ -108,17 +100,27 @@ def _spend(
 
 
 def grant(rt: Runtime, change_id: str) -> Record:
-    """Approve a waiting change out of band, as a person at a terminal. Raises NotFoundError, ApprovalError."""
+    """Approve a waiting change out of band, as a person at a terminal.
+
+    Raises NotFoundError for an unknown change, ApprovalError for one that does not wait (any more).
+    """
     record = load(rt, change_id)
-    if record.request is None or record.status != "needs_approval":
-        raise ApprovalError(f"{change_id} is not waiting for an approval; it is {record.status}.")
-    rt.journal.append(
-        change_id,
-        "granted",
-        {
-            "approval_digest": record.request["approval_digest"],
-            "expires": time.time() + rt.settings.approval_seconds,
-            "proof": secrets.token_hex(8),
-        },
-    )
+
+    def refuse(events: list[Event]) -> bool:
+        now = fold(change_id, events)
+        waits = now.status in {"needs_approval", *CUT_OFF} and now.request is not None
+        return not waits or (now.request or {})["expires"] < time.time()
+
+    granted = {
+        "approval_digest": (record.request or {}).get("approval_digest", ""),
+        "expires": time.time() + rt.settings.approval_seconds,
+        "proof": secrets.token_hex(8),
+    }
+    if not rt.journal.append(change_id, "granted", granted, unless=refuse):
+        expired = record.request is not None and record.request["expires"] < time.time()
+        what = "its plan has expired" if expired else f"it is {record.status}"
+        raise ApprovalError(
+            f"{change_id} is not waiting for an approval; {what}. "
+            "Let the host call the tool again for a new plan."
+        )
     return record

@@ -36,9 +36,7 @@ class AwsTarget(BaseModel):
 
 
 HERE = AwsTarget()
-Target = Annotated[
-    AwsTarget, Field(description="AWS profile, region, role_arn; default: environment")
-]
+Target = Annotated[AwsTarget, Field(description="Default: environment")]
 
 
 @dataclass
@@ -91,9 +89,27 @@ class Aws:
 
     @property
     def is_emulator(self) -> bool:
-        """Whether the endpoint is on this machine, so that no real account is behind it."""
-        url = self.endpoint_url or self.client("sts").meta.endpoint_url
-        return is_loopback(url)
+        """Whether every service's endpoint is on this machine: no real account is behind it.
+
+        An endpoint set for one service alone (AWS_ENDPOINT_URL_EC2, a profile's `services`) counts
+        as much as the general one, and so does that of a client made already.
+        """
+        with self._lock:
+            urls = {client.meta.endpoint_url for client in self._clients.values()}
+        return all(map(is_loopback, urls | self._configured_endpoints()))
+
+    def _configured_endpoints(self) -> set[str]:
+        """The endpoint of each service as botocore would resolve it; '' for the cloud's own."""
+        from botocore.configprovider import ConfiguredEndpointProvider
+
+        if self.endpoint_url:
+            return {self.endpoint_url}
+        core = self.session._session
+        if core.get_config_variable("ignore_configured_endpoint_urls"):
+            return {""}
+        config = core.full_config, core.get_scoped_config()
+        names = self.session.get_available_services()
+        return {ConfiguredEndpointProvider(*config, name).provide() or "" for name in names}
 
     def _caller(self) -> dict[str, str]:
         if self._identity is None:
@@ -111,7 +127,7 @@ class AwsSessions:
     def open(self, target: AwsTarget = HERE) -> Aws:
         """The session for a target.
 
-        Raises BadInputError when no region is named anywhere, CredentialsError for an unknown profile.
+        Raises BadInputError without a region, CredentialsError for an unknown profile.
         """
         with self._lock:
             if target not in self._opened:
@@ -126,21 +142,25 @@ class AwsSessions:
 
 def _open(target: AwsTarget) -> Aws:
     import boto3
+    import botocore.session
     from botocore.config import Config
-    from botocore.exceptions import ProfileNotFound
+    from botocore.exceptions import BotoCoreError, ProfileNotFound
 
     try:
         session = boto3.Session(profile_name=target.profile, region_name=target.region)
         region = target.region or _environment_region() or session.region_name
     except ProfileNotFound as exc:
-        known = ", ".join(boto3.Session().available_profiles) or "none"
+        known = ", ".join(botocore.session.Session().full_config["profiles"]) or "none"
         raise CredentialsError(
-            f"AWS profile {target.profile!r} does not exist; profiles here: {known}. "
-            "Make it with `aws configure --profile NAME` or leave `target.profile` out."
+            f"{_one_line(str(exc))}; profiles here: {known}. Make it with `aws configure --profile "
+            "NAME`, or leave `target.profile` out and unset AWS_PROFILE."
         ) from exc
+    except BotoCoreError as exc:
+        raise CredentialsError(f"The AWS configuration cannot be used: {exc}.") from exc
     if not region:
         raise BadInputError(
-            "No AWS region: pass target.region (for example eu-west-1), or set AWS_REGION, or `region` in the profile."
+            "No AWS region: pass target.region (for example eu-west-1), or set AWS_REGION, or "
+            "`region` in the profile."
         )
     if not re.fullmatch(r"[a-z]{2,4}(-[a-z]+)+-\d", region):
         raise BadInputError(f"{region!r} is not an AWS region name; they look like eu-west-1.")
@@ -152,7 +172,7 @@ def _open(target: AwsTarget) -> Aws:
         user_agent_extra="opswright",
     )
     if target.role_arn:
-        session = _assume(session, target.role_arn, region, config)
+        session = _assume(session, target.profile, target.role_arn, region, config)
     return Aws(session=session, region=region, config=config)
 
 
@@ -162,14 +182,17 @@ def _environment_region() -> str | None:
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 
 
-def _assume(session: Any, role_arn: str, region: str, config: Any) -> Any:
-    """A session whose credentials are the role's, refreshed by botocore before they expire."""
+def _assume(session: Any, profile: str | None, role_arn: str, region: str, config: Any) -> Any:
+    """A session whose credentials are the role's, refreshed by botocore before they expire.
+
+    It keeps the profile, whose configuration (endpoints above all) holds for the role as well.
+    """
     import boto3
     from botocore.credentials import DeferredRefreshableCredentials, create_assume_role_refresher
-    from botocore.session import get_session
+    from botocore.session import Session
 
     sts = session.client("sts", region_name=region, config=config)
-    inner = get_session()
+    inner = Session(profile=profile)
     inner._credentials = (
         DeferredRefreshableCredentials(  # the public API offers no setter for refreshable ones
             method="assume-role",
@@ -183,8 +206,13 @@ def _assume(session: Any, role_arn: str, region: str, config: Any) -> Any:
 
 def is_loopback(url: str) -> bool:
     """Whether a URL's host is this machine."""
+    import ipaddress
+
     host = urlsplit(url).hostname or ""
-    return host in {"localhost", "::1"} or host.startswith("127.")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 _DENIED = {
@@ -216,7 +244,7 @@ _PERMISSION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z*]+)")
 
 
 def translate(exc: Exception) -> Exception:
-    """Turn a botocore exception into the CloudError that says what to do; anything else comes back as it is."""
+    """Turn a botocore exception into the CloudError that says what to do; others pass."""
     if isinstance(exc, OpswrightError):
         return exc
     botocore = sys.modules.get("botocore.exceptions")
@@ -224,10 +252,10 @@ def translate(exc: Exception) -> Exception:
         return exc
     if isinstance(exc, botocore.ClientError):
         return _client_error(exc)
-    if isinstance(exc, botocore.ResponseParserError) or type(exc).__name__ == "ResponseParserError":
+    if type(exc).__name__ == "ResponseParserError":  # from botocore.parsers, a family of its own
         return EmulatorGapError(
-            "The backend's answer is not AWS's: it does not implement this operation (emulators lack some). "
-            f"Details: {_one_line(str(exc))}",
+            "The backend's answer is not AWS's: it does not implement this operation (emulators "
+            f"lack some). Details: {_one_line(str(exc))}",
             code="ResponseParserError",
         )
     if isinstance(
@@ -241,11 +269,17 @@ def translate(exc: Exception) -> Exception:
         )
     if isinstance(exc, botocore.NoCredentialsError | botocore.PartialCredentialsError):
         return CredentialsError(
-            "No AWS credentials: run `aws configure` or `aws sso login`, or set AWS_PROFILE for this server."
+            "No AWS credentials: run `aws configure` or `aws sso login`, or set AWS_PROFILE for "
+            "this server."
         )
-    if isinstance(exc, botocore.ConnectionError | botocore.HTTPClientError):
+    if isinstance(exc, botocore.CredentialRetrievalError):
+        return CredentialsError(f"The AWS credentials could not be read: {_one_line(str(exc))}")
+    if isinstance(
+        exc, botocore.ConnectionError | botocore.HTTPClientError | botocore.IncompleteReadError
+    ):
         return EndpointError(
-            f"AWS cannot be reached: {_one_line(str(exc))}. Check the network, the region's name and AWS_ENDPOINT_URL."
+            f"AWS cannot be reached: {_one_line(str(exc))}. Check the network, the region's name "
+            "and AWS_ENDPOINT_URL."
         )
     if isinstance(exc, botocore.ParamValidationError):
         return BadInputError(f"AWS would refuse the parameters: {_one_line(str(exc))}")
@@ -271,7 +305,9 @@ def _client_error(exc: Any) -> CloudError:
     code, message = str(error.get("Code", "")), _one_line(str(error.get("Message", "")))
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     named = _PERMISSION.search(message)
-    operation = named.group(1) if named else str(exc.operation_name)
+    # UnauthorizedOperation is EC2's own code, and its message does not name the action.
+    prefix = "ec2:" if code == "UnauthorizedOperation" else ""
+    operation = named.group(1) if named else f"{prefix}{exc.operation_name}"
     said = f"{exc.operation_name}: {code}: {message}"
     if _GAPS.search(message) or (status >= 500 and code in {"500", "501"}):
         return EmulatorGapError(
@@ -296,6 +332,10 @@ def _client_error(exc: Any) -> CloudError:
         return ThrottledError(
             f"{said}. AWS asks to slow down; call again in a minute.", **_what(exc, code)
         )
+    if status >= 500:
+        return EndpointError(
+            f"{said}. AWS failed inside; whether it took effect is not known.", **_what(exc, code)
+        )
     return CloudError(said, **_what(exc, code))
 
 
@@ -319,7 +359,7 @@ def tag_list(tags: dict[str, str]) -> list[dict[str, str]]:
 
 
 def exists(read: Callable[[], Any]) -> bool:
-    """Whether a describe call finds its subject: a NotFound-like code is False, other errors are raised."""
+    """Whether a describe call finds its subject; errors that are not NotFound-like are raised."""
     try:
         read()
     except Exception as exc:

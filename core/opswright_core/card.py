@@ -15,7 +15,7 @@ def agent_card(
     skills: Sequence[Skill],
     requirements: Sequence[str],
 ) -> dict[str, Any]:
-    """Describe an agent as plain JSON; `tools` are FastMCP tools as listed now (so read-only hides some)."""
+    """Describe an agent as plain JSON; `tools` are the ones listed now (read-only hides some)."""
     return {
         "name": name,
         "title": title,

@@ -6,23 +6,19 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from opswright_core.changes import (
-    Action,
-    Change,
-    ChangePlan,
-    Scope,
-    Work,
-    load,
-    present,
-)
-from opswright_core.errors import ConflictError
+from opswright_core.aws import AwsTarget
+from opswright_core.changes import Action, Change, ChangePlan, Record, Scope, Work, load, present
+from opswright_core.errors import ConflictError, OpswrightError
 from opswright_core.pages import Page, page
 from opswright_core.protocol import settle
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import Runtime, runtime
 from opswright_core.tools import destructive_tool, read_tool
-from opswright_core.undo import UndoStep
+from opswright_core.undo import UndoHandler, UndoStep
 from opswright_core.verdicts import Check
+
+SETTLE_SECONDS = 15.0
+"""How long an inverse may take to show in reads; AWS deletes are mostly seen within seconds."""
 
 ChangeId = Annotated[str, Field(description="From a changing tool's answer", max_length=40)]
 
@@ -77,18 +73,15 @@ async def get_change(
 
 @destructive_tool()
 def undo_change(change_id: ChangeId) -> Work[Undone]:
-    """Reverse a change by replaying its journalled inverse, last step first, and verify it by reading."""
+    """Reverse a change by replaying its journalled inverse, last step first, and verify it."""
     rt = runtime()
     record = load(rt, change_id)
     steps = record.undo_steps
 
     def plan() -> ChangePlan:
+        _refuse_under_way(rt, change_id)
         if record.status == "undone":
             return ChangePlan(summary=f"{change_id} has been undone already.", actions=[])
-        if record.status == "working":
-            raise ConflictError(
-                f"{change_id} is still under way; wait for it with get_change, then undo it."
-            )
         if not steps:
             return ChangePlan(summary=f"{change_id} made nothing that can be reversed.", actions=[])
         return ChangePlan(
@@ -102,27 +95,77 @@ def undo_change(change_id: ChangeId) -> Work[Undone]:
         )
 
     def apply(rec: Recorder) -> Undone:
+        _refuse_under_way(rt, change_id)
         for number, step in enumerate(steps):
             rec.step(f"{number}: {step.description}", functools.partial(_replay, rt, step))
+        _settle_inverse(rt, rec, steps)
         rt.journal.append(change_id, "undone", {"by": rec.change_id})
         return Undone(change_id=change_id, steps=[step.description for step in steps])
 
     def verify(_: Undone) -> list[Check]:
-        return [rt.undo_handlers[step.kind].verify(step) for step in steps]
+        return [_handler(rt, step).verify(step) for step in steps]
 
-    return Work(
-        scope=_scope(rt, record.scope), plan=plan, apply=apply, verify=verify, outputs=Undone
-    )
+    return Work(scope=_scope(rt, record), plan=plan, apply=apply, verify=verify, outputs=Undone)
+
+
+def _refuse_under_way(rt: Runtime, change_id: str) -> None:
+    if load(rt, change_id).status == "working":
+        raise ConflictError(
+            f"{change_id} is still under way; wait for it with get_change, then undo it."
+        )
+
+
+def _handler(rt: Runtime, step: UndoStep) -> UndoHandler:
+    if step.kind not in rt.undo_handlers:
+        raise ConflictError(
+            f"this server cannot replay {step.kind!r} steps ({step.description}); "
+            "undo it with the server that made the change"
+        )
+    return rt.undo_handlers[step.kind]
 
 
 def _replay(rt: Runtime, step: UndoStep) -> dict[str, Any]:
-    rt.undo_handlers[step.kind].replay(step)
+    _handler(rt, step).replay(step)
     return {"replayed": step.description}
 
 
-def _scope(rt: Runtime, scope_id: str) -> Scope:
-    """The scope of the change being undone: a sandbox only if its account is behind an emulator now."""
-    if not scope_id.startswith("aws"):
-        return Scope(id=scope_id, sandbox=scope_id.startswith("sandbox:"))
-    aws = rt.aws_sessions.open()
-    return Scope(id=scope_id, sandbox=aws.is_emulator)
+def _settle_inverse(rt: Runtime, rec: Recorder, steps: list[UndoStep]) -> None:
+    """Give the inverse time to show, and replay once more (it is idempotent) what does not hold.
+
+    Raises OpswrightError when something is still there; the change is not marked undone then.
+    """
+
+    def left() -> list[UndoStep]:
+        return [step for step in steps if _handler(rt, step).verify(step).verdict == "FAIL"]
+
+    for step in left():
+        _replay(rt, step)
+    try:
+        rec.wait("the inverse takes effect", lambda: not left(), timeout_seconds=SETTLE_SECONDS)
+    except OpswrightError as exc:
+        still = "; ".join(step.description for step in left())
+        raise OpswrightError(f"Not undone yet: {still}. {exc}") from exc
+
+
+def _scope(rt: Runtime, record: Record) -> Scope:
+    """The scope of the change being undone: a sandbox only if all it would touch is one now.
+
+    Raises ConflictError when the credentials here are not those of the account it was made in.
+    """
+    partition, _, rest = record.scope.partition(":")
+    on_aws = partition in {"aws", "aws-cn", "aws-us-gov"}
+    steps = [step for step in record.undo_steps if step.kind == "aws"]
+    targets = {AwsTarget(**step.args["target"]) for step in steps}
+    if on_aws:
+        targets.add(AwsTarget(**(record.arguments.get("target") or {})))
+    sessions = [rt.aws_sessions.open(target) for target in targets]
+    account = rest.partition(":")[0]
+    for session in sessions:
+        if on_aws and (session.partition, session.account_id) != (partition, account):
+            raise ConflictError(
+                f"{record.change_id} was made in {partition} account {account}, and the "
+                f"credentials here are for {session.account_id}. Undo it with the former."
+            )
+    emulated = all(session.is_emulator for session in sessions)
+    sandbox = emulated and (on_aws or partition == "sandbox")
+    return Scope(id=record.scope, sandbox=sandbox)

@@ -28,6 +28,9 @@ ChangeStatus = Literal[
     "interrupted",
     "undone",
 ]
+CUT_OFF: frozenset[ChangeStatus] = frozenset({"failed", "outcome_unknown", "interrupted"})
+"""Where the same call resumes a change."""
+
 Verb = Literal["create", "modify", "replace", "delete"]
 
 
@@ -103,14 +106,14 @@ class Change(BaseModel, Generic[O]):
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """Where a change happens. `id` goes into the digest; only a sandbox may be approved automatically."""
+    """Where a change happens: `id` goes into the digest; only a `sandbox` may be auto-approved."""
 
     id: str
     sandbox: bool = False
 
     @classmethod
     def of(cls, aws: Aws) -> "Scope":
-        """The account and region of an AWS session; a sandbox when its endpoint is on this machine."""
+        """The account and region of an AWS session; a sandbox when behind an emulator."""
         return cls(id=f"{aws.partition}:{aws.account_id}:{aws.region}", sandbox=aws.is_emulator)
 
 
@@ -118,8 +121,8 @@ class Scope:
 class Work(Generic[O]):
     """What a changing tool supplies; the functions are synchronous and run in a thread.
 
-    `plan` only reads. `apply` does everything through the recorder's `step`, so that it can be resumed.
-    `verify` reads back what `apply` made. `outputs` is the model of what `apply` returns.
+    `plan` only reads. `apply` does everything through the recorder's `step`, so that it can be
+    resumed. `verify` reads back what `apply` made. `outputs` is the model of what `apply` returns.
     """
 
     scope: Scope
@@ -128,12 +131,12 @@ class Work(Generic[O]):
     verify: Callable[[O], list[Check]]
     outputs: type[O]
     repeatable: bool = False
-    """True when doing it twice is meant (run a command); otherwise a repeat of a verified change is a no-op."""
+    """True when doing it twice is meant (run a command); else a verified change is not repeated."""
 
 
 @dataclass(frozen=True)
 class ToolCall:
-    """The call that asks for a change: the tool and its arguments with defaults, without the protocol's own."""
+    """The call that asks for a change: `arguments` with defaults, without the protocol's own."""
 
     tool: str
     arguments: dict[str, Any]
@@ -159,7 +162,7 @@ class Record:
     gaps: list[str] = field(default_factory=list)
     error: str | None = None
     request: dict[str, Any] | None = None
-    approved: set[str] = field(default_factory=set)
+    """What waits for an approval: a new change, or the resumption of one that was cut off."""
     undone_by: str | None = None
 
     @property
@@ -194,10 +197,8 @@ def fold(change_id: str, events: list[Event]) -> Record:
                     body,
                     record.at or event.at,
                 )
-                if record.status not in {"failed", "outcome_unknown", "interrupted"}:
+                if record.status == "planned":
                     record.status = "needs_approval"
-            case "approved":
-                record.approved.add(body["approval_digest"])
             case "applying":
                 record.tool, record.arguments, record.scope = (
                     body["tool"],
@@ -209,13 +210,15 @@ def fold(change_id: str, events: list[Event]) -> Record:
                     body["owner"],
                     record.at or event.at,
                 )
-                record.status, record.error = "working", None
+                record.status, record.error, record.request = "working", None, None
             case "step_sent":
                 record.steps.setdefault(body["name"], {}).update(body)
             case "step_done":
                 record.steps[body["name"]].update(body, done=True)
-            case "step_failed":
+            case "step_failed" if not body.get("in_doubt"):
                 record.steps.pop(body["name"], None)
+            case "reversed":
+                record.steps.clear()
             case "gap":
                 record.gaps.append(body["text"])
             case "applied":
@@ -241,11 +244,12 @@ def load(rt: Runtime, change_id: str) -> Record:
     return fold(change_id, events)
 
 
+_RESUME = "call again with the same arguments to resume, or undo_change to reverse what was made."
 _NEXT: dict[ChangeStatus, str] = {
     "working": "Call get_change with this change_id to wait on.",
-    "failed": "Mend the cause and call again with the same arguments to resume, or undo_change to remove what was made.",
-    "outcome_unknown": "The answer was lost. Call again with the same arguments to resume, or undo_change.",
-    "interrupted": "The server stopped meanwhile. Call again with the same arguments to resume, or undo_change.",
+    "failed": f"Mend the cause, then {_RESUME}",
+    "outcome_unknown": f"The answer was lost: {_RESUME}",
+    "interrupted": f"The server stopped meanwhile: {_RESUME}",
 }
 
 

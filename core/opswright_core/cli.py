@@ -1,17 +1,22 @@
-"""The console script of a server: `opswright-cost`, `opswright-cost --transport http`, `opswright-cost approve CHANGE`."""
+"""A server's console script: `opswright-cost [--transport http]`, `opswright-cost approve ID`."""
 
 import argparse
 import dataclasses
-import logging
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import opswright_core
+from opswright_core import logs
 from opswright_core.errors import BadInputError, OpswrightError
+from opswright_core.protocol import THREAD_NAME
 from opswright_core.settings import ApprovalPolicy, Settings, parse_toolsets
+from opswright_core.text import clean
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+FINISH_SECONDS = 10.0
 
 
 def main(
@@ -19,18 +24,18 @@ def main(
 ) -> int:
     """Run a server's command line; returns the exit code (2 for bad usage)."""
     arguments = _parser(name).parse_args(argv)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
+    logs.configure()
     try:
         settings = _settings(arguments)
         if arguments.command == "approve":
             return _approve(create_server(settings), arguments.change_id)
         if arguments.transport == "http" and arguments.host not in LOOPBACK:
             raise BadInputError(
-                f"refusing to listen on {arguments.host}: without authentication only 127.0.0.1 is safe"
+                f"refusing to listen on {arguments.host}: without authentication only 127.0.0.1 "
+                "is safe"
             )
         _serve(create_server(settings), arguments)
+        _let_changes_finish()
     except OpswrightError as exc:
         print(f"opswright-{_dashed(name)}: {exc}", file=sys.stderr)
         return 2
@@ -42,8 +47,9 @@ def main(
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"opswright-{_dashed(name)}",
-        description=f"The opswright {name} MCP server. Read-only unless --allow-writes; speaks stdio by default.",
-        epilog="Settings also come from OPSWRIGHT_* environment variables; see the server's README.",
+        description=f"The opswright {name} MCP server. Read-only unless --allow-writes; "
+        "speaks stdio by default.",
+        epilog="Settings also come from OPSWRIGHT_* environment variables; see the README.",
     )
     parser.add_argument("--version", action="version", version=opswright_core.__version__)
     parser.add_argument("--transport", choices=["stdio", "http"], default="stdio")
@@ -61,8 +67,8 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--approvals",
         choices=get_args(ApprovalPolicy),
-        help="how a change is approved: a single-use token through the host, a person's command, never, "
-        "or automatically (sandboxes only) (default: token)",
+        help="how a change is approved: a single-use token through the host, a person's command, "
+        "never, or automatically (sandboxes only) (default: token)",
     )
     parser.add_argument(
         "--state-dir", help="where the journal and tasks are kept (default: OPSWRIGHT_STATE_DIR)"
@@ -94,9 +100,11 @@ def _approve(server: Any, change_id: str) -> int:
     from opswright_core.approvals import grant
 
     record = grant(server.opswright_runtime, change_id)
-    print(
-        f"approved {change_id}: {record.summary}\nThe host may now repeat the call with approval={change_id}."
-    )
+    request = record.request or {}
+    print(f"approved {change_id}: {clean(record.summary)}\n{record.tool} on {record.scope}")
+    for action in request.get("actions", []):
+        print(clean(f"  {action['verb']} {action['type']} {action['name']} {action['detail']}"))
+    print(f"The host may now repeat the call with approval={change_id}.")
     return 0
 
 
@@ -105,8 +113,23 @@ def _serve(server: Any, arguments: argparse.Namespace) -> None:
         server.run("stdio", show_banner=False)
     else:
         server.run(
-            "http", show_banner=False, host=arguments.host, port=arguments.port, host_origin_protection=True
-        )  # fmt: skip
+            "http",
+            show_banner=False,
+            host=arguments.host,
+            port=arguments.port,
+            host_origin_protection=True,
+        )
+
+
+def _let_changes_finish() -> None:
+    """Give changes under way a moment when the host has closed the server.
+
+    What is left then is `interrupted` in the journal, and the same call resumes it.
+    """
+    deadline = time.monotonic() + FINISH_SECONDS
+    for thread in threading.enumerate():
+        if thread.name.startswith(THREAD_NAME):
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _dashed(name: str) -> str:

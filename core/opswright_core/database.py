@@ -9,7 +9,7 @@ from opswright_core.errors import OpswrightError
 
 
 def connect(path: Path, schema: str) -> sqlite3.Connection:
-    """Open (or create, readable by its owner alone) a WAL database and apply `schema`, which must be idempotent.
+    """Open (or create, for its owner alone) a WAL database and apply an idempotent `schema`.
 
     Raises OpswrightError when the file cannot be used, with what to do.
     """
@@ -23,8 +23,8 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
         db.executescript(schema)
     except (OSError, sqlite3.Error) as exc:
         raise OpswrightError(
-            f"cannot use {path}: {exc}. Check that the directory is writable and the disk is not full, "
-            "or choose another with OPSWRIGHT_STATE_DIR."
+            f"cannot use {path}: {exc}. Check that the directory is writable and the disk is not "
+            "full, or choose another with OPSWRIGHT_STATE_DIR."
         ) from exc
     return db
 

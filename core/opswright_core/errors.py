@@ -11,18 +11,24 @@ OpswrightError                something the caller can act on; a fastmcp ToolErr
     ├── AccessDeniedError     names the permission to grant
     ├── CredentialsError      none, expired or wrong credentials
     ├── ThrottledError        the cloud asked to slow down, and retries ran out
-    ├── EndpointError         the endpoint cannot be reached, or the region is unknown
+    ├── EndpointError         no answer that tells the outcome: unreachable, cut off, or a 5xx
     └── EmulatorGapError      this backend does not implement the operation
 ```
 
-Any other exception is a bug: it is logged with its traceback and reaches the caller as a masked error.
+Any other exception is a bug: it is logged, and reaches the caller as a masked error.
 """
+
+import logging
 
 from fastmcp.exceptions import ToolError
 
 
 class OpswrightError(ToolError):
     """Something a caller can act on: what was asked, what went wrong, what to do next."""
+
+    def __init__(self, *args: object) -> None:
+        # The caller is told; the operator's log is for problems.
+        super().__init__(*args, log_level=logging.INFO)
 
 
 class BadInputError(OpswrightError):
@@ -48,8 +54,8 @@ class ModelError(OpswrightError):
 class CloudError(OpswrightError):
     """A cloud call failed.
 
-    `operation` is `service:Operation`, `code` the provider's error code, `permission` the IAM action
-    that would have allowed the call, where that is what was missing.
+    `operation` is the provider's operation, `code` its error code, `permission` the IAM action that
+    would have allowed the call, where that is what was missing.
     """
 
     def __init__(
@@ -74,8 +80,8 @@ class ThrottledError(CloudError):
 
 
 class EndpointError(CloudError):
-    """The endpoint cannot be reached, or the region does not exist."""
+    """No answer that tells the outcome: unreachable, cut off, or a failure inside the cloud."""
 
 
 class EmulatorGapError(CloudError):
-    """The backend (an emulator) does not implement the operation. Never a success, never a failure of the account."""
+    """The backend (an emulator) does not implement the operation: no success, no failure either."""

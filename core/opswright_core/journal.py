@@ -1,7 +1,7 @@
-"""The append-only record of every change: who asked, what was planned, approved, sent, answered, undone.
+"""The append-only record of every change: planned, approved by whom, sent, answered, undone.
 
-One SQLite file per state directory, shared by the servers that use it. Each event carries the hash of the
-one before it, so that an edit shows. Secrets are redacted before they are written.
+One SQLite file per state directory, shared by the servers that use it. Each event carries the hash
+of the one before it, so that an edit shows. Secrets are redacted before they are written.
 """
 
 import json
@@ -59,7 +59,7 @@ class Journal:
     path: Path
     server: str
     owner: str = field(default_factory=lambda: process_identity(os.getpid()))
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @cached_property
     def _db(self) -> Any:
@@ -76,20 +76,22 @@ class Journal:
     ) -> bool:
         """Write one event; it is on disk when this returns.
 
-        `unless` sees the change's events inside the same transaction; a true answer keeps the event from
-        being written (and False is returned), which is how single use and single ownership are decided.
+        `unless` sees the change's events inside the same transaction, and may read more of the
+        journal; a true answer keeps the event from being written (and False is returned), which is
+        how single use and single ownership are decided.
         """
-        record = canonical_json(redact(body))
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._lock, transaction(self._db) as db:
             if unless is not None and unless(self._events(change_id)):
                 return False
+            record = canonical_json(redact(body))  # after `unless`, which may complete the body
             last = db.execute("SELECT hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
             chained = digest(
                 [last["hash"] if last else "", change_id, self.server, kind, intent, at, record]
             )
             db.execute(
-                "INSERT INTO events (change_id, server, kind, intent, at, body, hash) VALUES (?,?,?,?,?,?,?)",
+                "INSERT INTO events (change_id, server, kind, intent, at, body, hash) "
+                "VALUES (?,?,?,?,?,?,?)",
                 (change_id, self.server, kind, intent, at, record, chained),
             )
         return True
@@ -109,7 +111,8 @@ class Journal:
         """Ids of the changes made for one intent, newest first."""
         with self._lock:
             rows = self._db.execute(
-                "SELECT change_id FROM events WHERE intent = ? GROUP BY change_id ORDER BY MAX(seq) DESC",
+                "SELECT change_id FROM events WHERE intent = ? "
+                "GROUP BY change_id ORDER BY MAX(seq) DESC",
                 (intent,),
             )
             return [row["change_id"] for row in rows]
@@ -118,14 +121,15 @@ class Journal:
         """Ids of this server's changes, newest first."""
         with self._lock:
             rows = self._db.execute(
-                "SELECT change_id FROM events WHERE server = ? GROUP BY change_id ORDER BY MIN(seq) DESC LIMIT ?",
+                "SELECT change_id FROM events WHERE server = ? "
+                "GROUP BY change_id ORDER BY MIN(seq) DESC LIMIT ?",
                 (self.server, limit),
             )
             return [row["change_id"] for row in rows]
 
     def broken_at(self) -> int | None:
-        """The sequence number of the first event whose hash does not follow, or None when the chain holds."""
-        previous = ""
+        """The sequence number of the first event that was altered or removed, or None."""
+        previous, last = "", 0
         with self._lock:
             for row in self._db.execute("SELECT * FROM events ORDER BY seq"):
                 fields = [
@@ -138,12 +142,13 @@ class Journal:
                 ]
                 if digest([previous, *fields]) != row["hash"]:
                     return int(row["seq"])
-                previous = row["hash"]
-        return None
+                previous, last = row["hash"], int(row["seq"])
+            written = self._db.execute("SELECT seq FROM sqlite_sequence").fetchone()
+        return last + 1 if written and written["seq"] > last else None
 
 
 def process_identity(pid: int) -> str:
-    """Name a process so that a later one with the same pid is not taken for it: `host:pid:start`."""
+    """`host:pid:start`, so that a later process with the same pid is not taken for this one."""
     return f"{socket.gethostname()}:{pid}:{_start_of(pid)}"
 
 
@@ -154,10 +159,12 @@ def is_alive(owner: str) -> bool:
 
 
 def _start_of(pid: int) -> str:
+    """When a process started, in the system's own measure; '' when it runs no more."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except FileNotFoundError:
-        if Path("/proc").is_dir() and Path("/proc/self").exists():
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return "" if fields[0] in {"Z", "X"} else fields[19]
+    except (FileNotFoundError, ProcessLookupError):
+        if Path("/proc/self").exists():
             return ""
     try:
         os.kill(pid, 0)

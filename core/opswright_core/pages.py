@@ -1,6 +1,6 @@
 """Answers that fit: a page with exact counts and a cursor, never more than the budget."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, Field
@@ -38,7 +38,7 @@ def page(
 ) -> Page[T]:
     """Cut one page: at most `limit` items and `PAGE_BYTES` bytes, from where `cursor` says.
 
-    Raises BadInputError for a cursor of another list (the items changed, or it was made up).
+    Raises BadInputError for a cursor made up, or of a list whose length has changed since.
     """
     state = digest([len(items)])[:8]
     start = _start(cursor, state, len(items))
@@ -67,34 +67,52 @@ def _start(cursor: str | None, state: str, total: int) -> int:
     return int(position)
 
 
+_Place = tuple[str | int, ...]
+_LEAST_TEXT = 200
+
+
 def trim(
     value: dict[str, Any], budget_bytes: int = BUDGET_BYTES
 ) -> tuple[dict[str, Any], list[str]]:
-    """Shorten the longest lists of a JSON value until it fits; says which lists lost how many items."""
-    lost: dict[str, tuple[int, int]] = {}
+    """Shorten the longest lists, then the longest texts, of a JSON value until it fits.
+
+    Returns the shortened copy, and what lost how much in words.
+    """
+    lost: dict[_Place, str] = {}
+    totals: dict[_Place, int] = {}
     while len(canonical_json(value)) > budget_bytes:
-        found = max(
-            _lists(value, ""), key=lambda entry: len(canonical_json(entry[1])), default=None
-        )
-        if found is None or len(found[1]) <= 1:
+        entries = list(_longish(value, ()))
+        lists = [e for e in entries if isinstance(e[1], list)]
+        texts = [e for e in entries if isinstance(e[1], str)]
+        path, found = max(lists or texts, key=lambda e: len(canonical_json(e[1])), default=((), ""))
+        if not found:
             break
-        path, items = found
-        kept = max(1, len(items) // 2)
-        lost[path] = (kept, lost.get(path, (0, len(items)))[1])
-        value = _replace(value, path.split("."), items[:kept])
-    return value, [f"{path}: {kept} of {total} shown" for path, (kept, total) in lost.items()]
+        kept = max(1, len(found) // 2)
+        total = totals.setdefault(path, len(found))
+        unit = "shown" if isinstance(found, list) else "characters shown"
+        lost[path] = f"{'.'.join(map(str, path))}: {kept} of {total} {unit}"
+        value = _replace(value, path, found[:kept])
+    return value, list(lost.values())
 
 
-def _lists(value: Any, path: str) -> list[tuple[str, list[Any]]]:
+def _longish(value: Any, path: _Place) -> Iterator[tuple[_Place, list[Any] | str]]:
+    """Every list of two and more, and every text worth cutting, with where it is."""
     if isinstance(value, dict):
-        return [
-            found
-            for key, inner in value.items()
-            for found in _lists(inner, f"{path}.{key}" if path else key)
-        ]
-    return [(path, value)] if isinstance(value, list) else []
+        for key, inner in value.items():
+            yield from _longish(inner, (*path, key))
+    elif isinstance(value, list):
+        if len(value) > 1:
+            yield path, value
+        for number, inner in enumerate(value):
+            yield from _longish(inner, (*path, number))
+    elif isinstance(value, str) and len(value) > _LEAST_TEXT:
+        yield path, value
 
 
-def _replace(value: dict[str, Any], path: list[str], items: list[Any]) -> dict[str, Any]:
+def _replace(value: Any, path: _Place, new: Any) -> Any:
+    if not path:
+        return new
     head, *rest = path
-    return {**value, head: _replace(value[head], rest, items) if rest else items}
+    changed = value.copy()
+    changed[head] = _replace(value[head], tuple(rest), new)
+    return changed

@@ -7,7 +7,10 @@ without repeating a finished step, and undone from what was really done.
 """
 
 import asyncio
+import contextlib
+import contextvars
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,9 +18,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from opswright_core.approvals import approve
-from opswright_core.aws import translate
+from opswright_core.aws import is_absent, translate
 from opswright_core.canonical import digest
-from opswright_core.changes import Change, Record, ToolCall, Work, fold, load, present
+from opswright_core.changes import CUT_OFF, Change, Record, ToolCall, Work, load, present
 from opswright_core.errors import EndpointError, OpswrightError
 from opswright_core.journal import new_id
 from opswright_core.recorder import Recorder
@@ -30,7 +33,7 @@ O = TypeVar("O", bound=BaseModel)  # noqa: E741 (outputs)
 
 
 async def run_change(call: ToolCall, make: Callable[[], Work[O]]) -> Change[O]:
-    """Take a change as far as it may go now: to its plan, its approval, its end, or the end of the wait.
+    """Take a change as far as it may go now: its plan, its approval, its end, or the wait's.
 
     Raises ApprovalError when the approval given does not fit, and what `plan` raises.
     """
@@ -41,69 +44,61 @@ async def run_change(call: ToolCall, make: Callable[[], Work[O]]) -> Change[O]:
     if record and record.status == "working":
         return await _wait(rt, record.change_id, work)
     if record and record.status == "done" and not work.repeatable:
-        outputs = work.outputs.model_validate(record.outputs)
-        if worst(c.verdict for c in await asyncio.to_thread(work.verify, outputs)) == "PASS":
-            return present(record, work.outputs).model_copy(
-                update={
-                    "reused": True,
-                    "summary": f"Already done, nothing changed: {record.summary}",
-                }
-            )
-    resumed = (
-        record if record and record.status in {"failed", "outcome_unknown", "interrupted"} else None
-    )
-    plan = await asyncio.to_thread(work.plan)
+        answer = present(record, work.outputs)
+        if await asyncio.to_thread(_holds, work, answer.outputs):
+            summary = f"Already done, nothing changed: {record.summary}"
+            return answer.model_copy(update={"reused": True, "summary": summary})
+    resumed = record if record and record.status in CUT_OFF else None
     waiting = record if record and record.status == "needs_approval" else None
+    plan = await asyncio.to_thread(work.plan)
     change_id = (resumed or waiting or Record(new_id("ch"))).change_id
+    answer = Change(
+        change_id=change_id,
+        tool=call.tool,
+        status="planned",
+        summary=plan.summary,
+        plan=plan,
+        where=work.scope.id,
+    )
     if not plan.actions and resumed is None:
-        return Change(
-            change_id=change_id,
-            tool=call.tool,
-            status="done",
-            summary=plan.summary,
-            plan=plan,
-            reused=True,
-        )
+        return answer.model_copy(update={"status": "done", "reused": True})
     if call.dry_run:
-        return Change(
-            change_id=change_id, tool=call.tool, status="planned", summary=plan.summary, plan=plan,
-            where=work.scope.id, next="Call again without dry_run to make this change.",
-        )  # fmt: skip
-    # The plan of a change that was cut off differs by what it had already made; its approval is for the rest.
-    approval_digest = digest([intent, plan.observed, [a.model_dump() for a in plan.actions]])
+        following = "Call again without dry_run to make this change."
+        return answer.model_copy(update={"next": following})
+    # A change that was cut off has a new plan, less what it had made; its approval is for that.
     body = {
         "tool": call.tool,
         "arguments": call.arguments,
         "scope": work.scope.id,
         "summary": plan.summary,
+        "actions": [action.model_dump() for action in plan.actions],
     }
-    needed = await asyncio.to_thread(
-        approve,
-        rt,
-        change_id,
-        call,
-        work.scope,
-        {**body, "approval_digest": approval_digest},
-        intent,
-    )
+    approval_digest = digest([intent, plan.observed, body["actions"]])
+    request = {**body, "approval_digest": approval_digest}
+    needed = await asyncio.to_thread(approve, rt, change_id, call, work.scope, request, intent)
     if needed:
-        return Change(
-            change_id=change_id, tool=call.tool, status="needs_approval", summary=plan.summary, plan=plan,
-            approval=needed, where=work.scope.id, next=needed.how,
-        )  # fmt: skip
-    started = await asyncio.to_thread(
-        rt.journal.append,
-        change_id,
-        "applying",
-        {**body, "owner": rt.journal.owner},
-        intent=intent,
-        unless=lambda events: fold(change_id, events).status == "working",
-    )
-    if started:
-        task = asyncio.create_task(_apply(rt, change_id, work, _progress_sender()))
-        rt.running[change_id] = task
-        task.add_done_callback(lambda _: rt.running.pop(change_id, None))
-    return await _wait(rt, change_id, work)
+        asked = {"status": "needs_approval", "approval": needed, "next": needed.how}
+        return answer.model_copy(update=asked)
+
+    def begin() -> bool:
+        """Own the change, unless another call has begun or finished it since this one looked."""
+        owned = {**body, "owner": rt.journal.owner}
+        return rt.journal.append(
+            change_id,
+            "applying",
+            owned,
+            intent=intent,
+            unless=lambda _: _overtaken(record, _latest(rt, intent)),
+        )
+
+    work_under_way = _in_thread(_apply, rt, change_id, work, begin, _progress_sender())
+    task = asyncio.create_task(work_under_way)
+    rt.running[change_id] = task
+    task.add_done_callback(lambda _: rt.running.pop(change_id, None))
+    await asyncio.wait([task], timeout=rt.settings.wait_seconds)
+    if task.done() and not task.result():
+        return await run_change(call, make)
+    return present(await asyncio.to_thread(load, rt, change_id), work.outputs)
 
 
 async def _wait(rt: Runtime, change_id: str, work: Work[O]) -> Change[O]:
@@ -124,15 +119,63 @@ async def settle(rt: Runtime, change_id: str, wait_seconds: float) -> None:
         await asyncio.sleep(0.25)
 
 
-async def _apply(
-    rt: Runtime, change_id: str, work: Work[O], progress: Callable[[str], None]
-) -> None:
-    await asyncio.to_thread(_apply_in_thread, rt, change_id, work, progress)
+def _holds(work: Work[O], outputs: O | None) -> bool:
+    """Whether a finished change still verifies; what has vanished since does not."""
+    try:
+        return outputs is not None and worst(c.verdict for c in work.verify(outputs)) == "PASS"
+    except Exception as exc:
+        if is_absent(exc):
+            return False
+        raise
 
 
-def _apply_in_thread(
-    rt: Runtime, change_id: str, work: Work[O], progress: Callable[[str], None]
-) -> None:
+def _overtaken(seen: Record | None, latest: Record | None) -> bool:
+    """Whether the newest change of an intent moved on after the call had looked at it."""
+    if latest is None or latest.status not in {"working", "done"}:
+        return False
+    return seen is None or (seen.change_id, seen.status) != (latest.change_id, latest.status)
+
+
+async def _in_thread(work: Callable[..., bool], *args: Any) -> bool:
+    """Run in a thread of its own.
+
+    A change may take many minutes: the shared pool would run out, and its threads keep a process
+    from ending. What a stopped server leaves is in the journal, and the same call resumes it.
+    """
+    loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+    finished: asyncio.Future[bool] = loop.create_future()
+
+    def finish(began: bool) -> None:
+        if not finished.done():
+            finished.set_result(began)
+
+    def run() -> None:
+        began = True
+        try:
+            began = context.run(work, *args)
+        except Exception:
+            log.exception("the journal could not be written")
+        with contextlib.suppress(RuntimeError):  # the loop has ended; the journal has the outcome
+            loop.call_soon_threadsafe(finish, began)
+
+    threading.Thread(target=run, name=f"{THREAD_NAME} {args[1]}", daemon=True).start()
+    return await finished
+
+
+THREAD_NAME = "change"
+"""How the thread of a change is named, followed by its id."""
+
+
+def _apply(
+    rt: Runtime,
+    change_id: str,
+    work: Work[O],
+    begin: Callable[[], bool],
+    progress: Callable[[str], None],
+) -> bool:
+    """Begin, apply and verify; False when another call was faster and nothing was done here."""
+    if not begin():
+        return False
     write = rt.journal.append
     try:
         outputs = work.apply(Recorder(rt, load(rt, change_id), progress))
@@ -141,28 +184,19 @@ def _apply_in_thread(
         checks = work.verify(outputs)
     except Exception as exc:
         error = translate(exc)
-        if isinstance(error, EndpointError):
-            write(change_id, "outcome_unknown", {"error": str(error)})
-        elif isinstance(error, OpswrightError):
-            write(change_id, "failed", {"error": str(error)})
-        else:
+        kind = "outcome_unknown" if isinstance(error, EndpointError) else "failed"
+        said = str(error)
+        if not isinstance(error, OpswrightError):
             log.exception("change %s failed by a defect", change_id)
-            write(
-                change_id,
-                "failed",
-                {"error": f"a defect in the server ({type(exc).__name__}); see its log"},
-            )
-        return
+            said = f"a defect in the server ({type(exc).__name__}); see its log"
+        write(change_id, kind, {"error": said})
+        return True
     failed = [f"{c.name} ({c.evidence})" for c in checks if c.verdict == "FAIL"]
     body: dict[str, Any] = {"checks": [c.model_dump() for c in checks]}
     if failed:
-        write(
-            change_id,
-            "failed",
-            {**body, "error": f"applied, but reading it back failed: {'; '.join(failed)}"},
-        )
-    else:
-        write(change_id, "done", body)
+        body["error"] = f"applied, but reading it back failed: {'; '.join(failed)}"
+    write(change_id, "failed" if failed else "done", body)
+    return True
 
 
 def _latest(rt: Runtime, intent: str) -> Record | None:
@@ -171,7 +205,7 @@ def _latest(rt: Runtime, intent: str) -> Record | None:
 
 
 def _progress_sender() -> Callable[[str], None]:
-    """A function, callable from a thread, that sends progress to the caller while it still listens."""
+    """A function, callable from a thread, that sends progress while the caller still listens."""
     from fastmcp.server.dependencies import get_context
 
     try:
@@ -189,6 +223,10 @@ def _progress_sender() -> Callable[[str], None]:
     def send(message: str) -> None:
         nonlocal count
         count += 1
-        asyncio.run_coroutine_threadsafe(report(count, message), loop)
+        sending = report(count, message)
+        try:
+            asyncio.run_coroutine_threadsafe(sending, loop)
+        except RuntimeError:  # the loop has ended
+            sending.close()
 
     return send

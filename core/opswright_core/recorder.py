@@ -34,9 +34,9 @@ class Recorder:
     ) -> Any:
         """Do one thing once and return its JSON result, also when the change is resumed.
 
-        Give `undo` as a list when it is known beforehand (a name, the value to restore): it is then on disk
-        before the call is sent. Give a function when it needs the result (an id). `find` looks for what a
-        call that was cut off may have made; it returns the result, or None.
+        Give `undo` as a list when it is known beforehand (a name, the value to restore): it is then
+        on disk before the call is sent. Give a function when it needs the result (an id). `find`
+        looks for what a call that was cut off may have made; it returns the result, or None.
         """
         known = self._steps.get(name)
         if known and known.get("done"):
@@ -51,7 +51,7 @@ class Recorder:
             self._write("step_sent", {"name": name, "undo": before})
             self._steps[name] = {"undo": before}
         if result is None:
-            result = self._send(name, send)
+            result = self._send(name, send, in_doubt=known is not None)
         done: dict[str, Any] = {"name": name, "result": result}
         done["undo"] = [u.model_dump() for u in (undo(result) if callable(undo) else undo)]
         touched = resource(result) if callable(resource) else resource
@@ -60,14 +60,21 @@ class Recorder:
         self._steps[name] = {**done, "done": True}
         return result
 
-    def _send(self, name: str, send: Callable[[], Any]) -> Any:
-        """Send; what was surely refused leaves nothing to undo, a lost answer keeps its inverse."""
+    def _send(self, name: str, send: Callable[[], Any], *, in_doubt: bool) -> Any:
+        """Send. Only what was surely refused leaves nothing to undo.
+
+        A lost answer or a defect after sending keeps its inverse, and so does a refusal of a second
+        attempt, which says nothing about the first.
+        """
         try:
             return send()
         except Exception as exc:
-            if not isinstance(translate(exc), EndpointError):
-                self._write("step_failed", {"name": name, "error": str(exc)})
-                self._steps.pop(name, None)
+            error = translate(exc)
+            if isinstance(error, OpswrightError) and not isinstance(error, EndpointError):
+                body = {"name": name, "error": str(error), "in_doubt": in_doubt}
+                self._write("step_failed", body)
+                if not in_doubt:
+                    self._steps.pop(name, None)
             raise
 
     def wait(
@@ -83,11 +90,27 @@ class Recorder:
         while not ready():
             if time.monotonic() > deadline:
                 raise OpswrightError(
-                    f"{what}: not within {timeout_seconds:.0f} s. What was made so far is journalled."
+                    f"{what}: not within {timeout_seconds:.0f} s. "
+                    "What was made so far is journalled."
                 )
             self.progress(f"waiting: {what}")
             time.sleep(pause)
             pause = min(pause * 2, every_seconds)
+
+    def reverse(self) -> None:
+        """Replay the inverse of all that was done and forget it, so that a repeat starts afresh.
+
+        For an `apply` that returns by itself to the state before. When a replay fails its error is
+        raised and the steps stay journalled, so that `undo_change` can try again.
+        """
+        inverse = [
+            UndoStep(**u) for step in reversed(self._steps.values()) for u in step.get("undo", [])
+        ]
+        for step in inverse:
+            self.progress(f"returning: {step.description}")
+            self._runtime.undo_handlers[step.kind].replay(step)
+        self._write("reversed", {"steps": [step.description for step in inverse]})
+        self._steps.clear()
 
     def gap(self, text: str) -> None:
         """Say plainly what this backend could not really do."""

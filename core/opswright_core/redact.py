@@ -1,21 +1,30 @@
-"""Keeps secrets out of the journal, of reports and of prompts: by key name and by the look of the value."""
+"""Keeps secrets out of journals, reports and prompts: by key name and by the look of the value."""
 
 import re
 from typing import Any
 
+from pydantic import BaseModel
+
 MASK = "[redacted]"
 
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _KEYS = re.compile(
-    r"(?:^|[_\-.])(?:password|passwd|passphrase|secret_?string|secret_?binary|secret_?(?:access_?)?key|"
-    r"session_?token|access_?token|refresh_?token|auth_?token|bearer|authorization|api_?key|private_?key|"
-    r"client_?secret|token)$|^(?:.*password|secretstring|secretbinary|secretaccesskey|sessiontoken)$",
+    r"(?:^|[_\-.])(?:password|passwd|passphrase|secret[_\-]?string|secret[_\-]?binary|"
+    r"secret[_\-]?(?:access[_\-]?)?key|session[_\-]?token|access[_\-]?token|refresh[_\-]?token|auth[_\-]?token|bearer|"
+    r"authorization|api[_\-]?key|private[_\-]?key|client[_\-]?secret|token)$|password$",
     re.IGNORECASE,
 )
-# Formats published by their issuers: AWS access key ids, GitHub, GitLab, Slack and Anthropic tokens, PEM keys, JWTs.
+# Tokens that page through a list or make a call idempotent open nothing.
+_HARMLESS = re.compile(
+    r"(?:next|client|continuation|client_request|page)[_\-]?token$", re.IGNORECASE
+)
+# Formats published by their issuers: AWS access key ids; GitHub, GitLab, Slack and Anthropic
+# tokens; PEM keys; JWTs; user and password in a URL.
 _VALUES = re.compile(
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
-    r"|\bgh[pousr]_[A-Za-z0-9]{36,}\b|\bgithub_pat_[A-Za-z0-9_]{22,}\b|\bglpat-[A-Za-z0-9_\-]{20,}\b"
-    r"|\bxox[abprs]-[A-Za-z0-9-]{10,}\b|\bsk-ant-[A-Za-z0-9_\-]{20,}\b"
+    r"|\bgh[pousr]_[A-Za-z0-9]{36,}\b|\bgithub_pat_[A-Za-z0-9_]{22,}\b"
+    r"|\bglpat-[A-Za-z0-9_\-]{20,}"
+    r"|\bxox[abprs]-[A-Za-z0-9-]{10,}\b|\bsk-ant-[A-Za-z0-9_\-]{20,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
     r"|\beyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
@@ -23,7 +32,9 @@ _VALUES = re.compile(
 
 
 def redact(value: Any) -> Any:
-    """Return a copy of a JSON value with secrets replaced by `[redacted]`."""
+    """Return a copy of a JSON value (or a pydantic model) with secrets replaced by `[redacted]`."""
+    if isinstance(value, BaseModel):
+        return redact(value.model_dump(mode="json"))
     if isinstance(value, dict):
         return {k: MASK if _is_secret(k, v) else redact(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -39,6 +50,7 @@ def redact_text(text: str) -> str:
 
 
 def _is_secret(key: object, value: Any) -> bool:
-    return (
-        isinstance(key, str) and isinstance(value, str) and bool(value) and bool(_KEYS.search(key))
-    )
+    if not isinstance(key, str) or not isinstance(value, str) or not value:
+        return False
+    name = _CAMEL.sub("_", key)
+    return bool(_KEYS.search(name)) and not _HARMLESS.search(name)

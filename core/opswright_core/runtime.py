@@ -1,7 +1,7 @@
 """What a tool may reach while it runs: its server's settings, journal, AWS sessions and agent.
 
-One `Runtime` per server, made by `create_server` and handed to each call through a context variable, which
-worker threads and tasks inherit. Nothing else is global.
+One `Runtime` per server, made by `create_server` and handed to each call through a context
+variable, which worker threads and tasks inherit. Nothing else is global.
 """
 
 from collections.abc import Callable, Mapping

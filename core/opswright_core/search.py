@@ -1,7 +1,7 @@
 """BM25 over short texts (tools, skills, memories of runs): pure, deterministic, no index to keep.
 
-Formula: Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), with the
-idf of Lucene (never negative), k1 = 1.2, b = 0.75.
+Formula: Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009),
+with the idf of Lucene (never negative), k1 = 1.2, b = 0.75.
 """
 
 import math
@@ -12,91 +12,28 @@ from dataclasses import dataclass
 
 K1, B = 1.2, 0.75
 
-_STOP = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "any",
-        "are",
-        "as",
-        "at",
-        "be",
-        "by",
-        "can",
-        "do",
-        "does",
-        "for",
-        "from",
-        "get",
-        "give",
-        "has",
-        "have",
-        "how",
-        "i",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "let",
-        "make",
-        "me",
-        "my",
-        "no",
-        "not",
-        "of",
-        "on",
-        "or",
-        "our",
-        "please",
-        "s",
-        "should",
-        "show",
-        "so",
-        "t",
-        "tell",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "us",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "will",
-        "with",
-        "would",
-        "you",
-        "your",
-    ]
-)
+_STOP_WORDS = """
+    a an and any are as at be by can do does for from get give has have how i if in into is
+    it its let make me my no not of on or our please s should show so t tell than that the
+    their them then there these they this to us was we were what when where which who will
+    with would you your
+"""
+_STOP = frozenset(_STOP_WORDS.split())
 _SYNONYMS = {
-    "db": "database", "rds": "database", "postgre": "database", "postgresql": "database", "mysql": "database",
-    "lb": "loadbalancer", "alb": "loadbalancer", "balancer": "loadbalancer", "vm": "instance", "server": "instance",
-    "ec2": "instance", "s3": "bucket", "sg": "securitygroup", "k8": "kubernete", "repo": "repository",
-    "spend": "cost", "bill": "cost", "price": "cost", "money": "cost", "expensive": "cost", "rollback": "roll",
-    "revert": "roll", "ship": "deploy", "rollout": "deploy", "deployment": "deploy", "alert": "alarm",
-    "vulnerability": "vulnerabil", "vulnerable": "vulnerabil", "cve": "vulnerabil", "unhealthy": "health",
-    "healthy": "health", "observability": "monitor",
+    "db": "database", "rds": "database", "postgre": "database", "postgresql": "database",
+    "mysql": "database", "lb": "loadbalancer", "alb": "loadbalancer", "balancer": "loadbalancer",
+    "vm": "instance", "server": "instance", "ec2": "instance", "s3": "bucket",
+    "sg": "securitygroup", "k8": "kubernete", "repo": "repository", "spend": "cost",
+    "bill": "cost", "price": "cost", "money": "cost", "expensive": "cost", "rollback": "roll",
+    "revert": "roll", "ship": "deploy", "rollout": "deploy", "deployment": "deploy",
+    "alert": "alarm", "vulnerability": "vulnerabil", "vulnerable": "vulnerabil",
+    "cve": "vulnerabil", "unhealthy": "health", "healthy": "health",
+    "observability": "monitor",
 }  # fmt: skip
 
 
 def tokens(text: str) -> list[str]:
-    """Lower-case words without stop words, stemmed lightly, with the field's synonyms folded together."""
+    """Lower-case words without stop words, stemmed lightly, with the field's synonyms folded."""
     words = re.findall(r"[a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", text).lower())
     stems = (_stem(word) for word in words if word not in _STOP)
     return [_FOLDED.get(stem, stem) for stem in stems]
@@ -123,7 +60,7 @@ _FOLDED = {_stem(word): _stem(meaning) for word, meaning in _SYNONYMS.items()}
 
 @dataclass(frozen=True)
 class Hit:
-    """One ranked text: its key, BM25 score, and the share (0-1) of the query's weight that it covers."""
+    """One ranked text: its key, BM25 score, and the share (0-1) of the query's weight it covers."""
 
     key: str
     score: float

@@ -1,7 +1,7 @@
 """Makes a server: the same guards, agent, card and journal for all of them.
 
-def create_server(settings: Settings) -> FastMCP:
-    return build_server("cost", title="…", instructions="…", tools=[spend.get_spend, …], settings=settings)
+def create_server(settings: Settings) -> FastMCP[Any]:
+    return build_server("cost", title="…", instructions="…", tools=[…], settings=settings)
 """
 
 import logging
@@ -20,6 +20,7 @@ from opswright_core.agent import tools as agent_tools
 from opswright_core.agent.skills import Skill, SkillBook
 from opswright_core.agent.tasks import Agent, TaskStore
 from opswright_core.aws import translate
+from opswright_core.brevity import brief
 from opswright_core.canonical import canonical_json
 from opswright_core.card import agent_card
 from opswright_core.changes import Record, load
@@ -50,10 +51,10 @@ def build_server(
 ) -> FastMCP[Any]:
     """Build one server.
 
-    `tools` are functions declared with `read_tool`, `record_tool`, `write_tool` or `destructive_tool`;
-    `instructions` say what the agent is for and how it works (hosts and the model read them);
-    `requirements` say what it needs to do real work (for the card). Raises BadInputError for a toolset
-    that does not exist.
+    `tools` are functions declared with `read_tool`, `record_tool`, `write_tool` or
+    `destructive_tool`; `instructions` say what the agent is for and how it works (hosts and the
+    model read them); `requirements` say what it needs to do real work (for the card). Raises
+    BadInputError for a toolset that does not exist.
     """
     rt = Runtime(
         server=name,
@@ -87,7 +88,8 @@ def build_server(
     ]
     offered: list[Tool] = [*tools, *(journal_tools if changing else []), *own]
     for tool in offered:
-        mcp.add_tool(tool)
+        added = mcp.add_tool(tool)
+        added.parameters = brief(added.parameters)
     _narrow(mcp, tools, settings)
     store = TaskStore(settings.state_dir / "tasks.db", rt.journal.owner)
     rt.extras["agent"] = Agent(mcp, rt, instructions, SkillBook(skills), store)
@@ -141,7 +143,7 @@ def _narrow(mcp: FastMCP[Any], tools: Sequence[Tool], settings: Settings) -> Non
 
 
 class _Guard(Middleware):
-    """Around every tool call: the runtime, errors that say what to do, the output budget, failed means error."""
+    """Around every call: the runtime, errors that say what to do, the output budget."""
 
     def __init__(self, rt: Runtime) -> None:
         self._runtime = rt

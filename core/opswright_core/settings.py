@@ -40,7 +40,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """Read `OPSWRIGHT_ALLOW_WRITES`, `_TOOLSETS`, `_APPROVALS`, `_MIND`, `_MODEL` and `_STATE_DIR`."""
+        """Read `OPSWRIGHT_ALLOW_WRITES`, `_TOOLSETS`, `_APPROVALS`, `_MIND`, `_MODEL` and so on."""
         approvals = environ.get("OPSWRIGHT_APPROVALS", "token")
         mind = environ.get("OPSWRIGHT_MIND", "auto")
         return cls(

@@ -1,11 +1,16 @@
-"""Text from outside (tags, names, logs, files) is data: cleaned, shortened, and marked when a model reads it."""
+"""Text from outside (tags, names, logs, files) is data: cleaned, cut, and fenced for a model."""
 
 import re
 
 from opswright_core.redact import redact_text
 
-# C0 and C1 controls but tab and newline, and the bidirectional and zero-width characters that hide text.
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+# C0 and C1 controls but tab and newline; soft hyphen; bidirectional, zero-width and invisible
+# format characters; line and paragraph separators; and the tag characters that spell hidden ASCII.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\U000e0000-\U000e007f]"
+)
+_FENCE = re.compile(r"<(?=\s*/?\s*untrusted)", re.IGNORECASE)
 
 
 def clean(text: str, limit: int = 500) -> str:
@@ -15,6 +20,7 @@ def clean(text: str, limit: int = 500) -> str:
 
 
 def untrusted(text: str, source: str, limit: int = 4000) -> str:
-    """Fence outside text for a model's eyes; the closing mark cannot be forged from inside."""
-    body = clean(text, limit).replace("</untrusted", "<\\/untrusted")
-    return f'<untrusted source="{clean(source, 80)}">\n{body}\n</untrusted>'
+    """Fence outside text for a model's eyes; neither mark can be forged from inside."""
+    body = _FENCE.sub("‹", clean(text, limit))
+    name = re.sub(r"[\"<>\n]", "", clean(source, 80))
+    return f'<untrusted source="{name}">\n{body}\n</untrusted>'

@@ -1,9 +1,9 @@
 """How a function becomes a tool, and how risky it is, said where it is defined.
 
-`read` changes nothing. `record` writes opswright's own records, nobody's infrastructure. `write` adds or
-alters. `destructive` may lose data or interrupt a service. The class becomes tags (which the server filters
-on), protocol annotations (hints for hosts) and metadata (for the orchestrator). What enforces is the
-server's filter and the change protocol, never the annotation.
+`read` changes nothing. `record` writes opswright's own records, nobody's infrastructure. `write`
+adds or alters. `destructive` may lose data or interrupt a service. The class becomes tags (which
+the server filters on), protocol annotations (hints for hosts) and metadata (for the orchestrator).
+What enforces is the server's filter and the change protocol, never the annotation.
 """
 
 import functools
@@ -59,7 +59,7 @@ def record_tool(fn: F) -> F: ...
 @overload
 def record_tool(*, toolset: str = ...) -> Callable[[F], F]: ...
 def record_tool(fn: F | None = None, *, toolset: str = "default") -> Any:
-    """Make a function a tool that writes opswright's own records; offered also when the server is read-only."""
+    """Make a function a tool that writes opswright's own records; offered also when read-only."""
     if fn is None:
         return lambda f: _declare(f, f.__doc__, "record", toolset)
     return _declare(fn, fn.__doc__, "record", toolset)
@@ -70,9 +70,10 @@ ChangingTool = Callable[..., Any]
 
 
 def write_tool(toolset: str = "default") -> Callable[[WorkFactory[O]], ChangingTool]:
-    """Make a function that returns `Work[Outputs]` a tool that adds or alters, through the change protocol.
+    """Make a function that returns `Work[Outputs]` a tool that adds or alters.
 
-    The tool has the function's parameters, `dry_run` and `approval`, and answers `Change[Outputs]`.
+    It goes through the change protocol: the tool has the function's parameters, `dry_run` and
+    `approval`, and answers `Change[Outputs]`.
     """
     return lambda fn: _changing(fn, "write", toolset)
 

@@ -22,13 +22,13 @@ BUSY_CODES = frozenset(
         "InvalidIPAddress.InUse",
     }
 )
-"""Codes that AWS answers while something else is still going away; worth trying again until the deadline."""
+"""Codes that AWS answers while something else is still going away; tried again for a while."""
 
 DEADLINE_SECONDS = 1200.0
 
 
 class UndoStep(BaseModel):
-    """One inverse step. `kind` names the handler that replays it; `args` is all it needs, without secrets."""
+    """One inverse step. `kind` names its handler; `args` is all that needs, without secrets."""
 
     model_config = ConfigDict(frozen=True)
     kind: str
@@ -59,9 +59,10 @@ def aws_undo(
 ) -> UndoStep:
     """An inverse that is one AWS call.
 
-    `operation` is boto3's snake_case name. `gone` is `(operation, params, jmespath)`: the read that finds
-    nothing once the step took effect (a NotFound-like error, or an empty result of the expression).
-    `wait_gone` keeps the replay from going on until that is so, for what others depend on.
+    `operation` is boto3's snake_case name. `gone` is `(operation, params, jmespath)`: the read that
+    finds nothing once the step took effect (a NotFound-like error, or an empty result of the
+    expression). `wait_gone` keeps the replay from going on until that is so, for what others
+    depend on.
     """
     return UndoStep(
         kind="aws",

@@ -53,7 +53,7 @@ def run_request(
     async def work() -> int:
         place = _place(in_sandbox, console, quiet)
         async with opened(place, config) as session:
-            plan = session.plan(request, given)
+            plan = await session.plan(request, given)
             previews = await session.preview(plan)
             if not quiet:
                 render.show_agents(console, plan.why, session.down)
@@ -73,7 +73,7 @@ def plan_request(
 
     async def work() -> int:
         async with opened(_place(in_sandbox, console, quiet=True), config) as session:
-            plan = session.plan(request, given)
+            plan = await session.plan(request, given)
             previews = await session.preview(plan)
             if as_json:
                 print(to_json({"plan": plan, "previews": previews, "down": session.down}))

@@ -53,9 +53,17 @@ def show_plan(console: Console, plan: Plan) -> None:
     for step in in_order(plan):
         depth[step.id] = 1 + max((depth[p] for p in step.producers), default=0)
         parent = max(step.producers, key=lambda p: depth[p], default=None)
-        others = [p for p in step.producers if p != parent]
+        above = _ancestors(plan, parent)
+        others = [p for p in step.producers if p != parent and p not in above]
         branches[step.id] = (branches[parent] if parent else root).add(_step_line(step, others))
     console.print(root)
+
+
+def _ancestors(plan: Plan, step_id: str | None) -> set[str]:
+    if step_id is None:
+        return set()
+    producers = plan.step(step_id).producers
+    return set(producers).union(*(_ancestors(plan, producer) for producer in producers))
 
 
 def _step_line(step: Step, others: Sequence[str]) -> Text:

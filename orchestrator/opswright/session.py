@@ -86,7 +86,7 @@ class Session:
             if not agent.is_up
         }
 
-    def plan(self, request: str, given: Mapping[str, Any]) -> Plan:
+    async def plan(self, request: str, given: Mapping[str, Any]) -> Plan:
         """Plan a request without a model: a blueprint, else the agent whose skill fits.
 
         Raises NotPlannedError with what is possible, or with the inputs that are missing.
@@ -116,7 +116,7 @@ class Session:
                 raise NotPlannedError(f"{chosen.name} needs to know:\n{asked}")
             plan = made
         else:
-            plan = delegate.build(request, candidates, self.registry.up, values, plan_id)
+            plan = await delegate.build(request, self.registry.up, values, plan_id)
         if plan is None:
             raise NotPlannedError(self._possible(candidates))
         plan = plan.model_copy(

@@ -100,7 +100,7 @@ class TaskReport(BaseModel):
 
 
 class Outcome(BaseModel):
-    """What a skill (or a model) concludes; the rest of the report is filled in from what was really called."""
+    """What a skill (or a model) concludes; the rest of the report comes from what was called."""
 
     summary: str
     status: Literal["completed", "partial", "failed"] = "completed"

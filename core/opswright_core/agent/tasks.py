@@ -15,8 +15,9 @@ from opswright_core.agent import claude
 from opswright_core.agent.report import Outcome, TaskBudget, TaskContext, TaskReport
 from opswright_core.agent.skills import Skill, SkillBook, fill
 from opswright_core.agent.worker import ApprovalWantedError, Worker
+from opswright_core.changes import ApprovalNeeded
 from opswright_core.database import connect
-from opswright_core.errors import NotFoundError, OpswrightError
+from opswright_core.errors import ConflictError, NotFoundError, OpswrightError
 from opswright_core.journal import is_alive, new_id
 from opswright_core.redact import redact, redact_text
 from opswright_core.runtime import Runtime, enter
@@ -35,6 +36,9 @@ CREATE TABLE IF NOT EXISTS tasks (
 """
 
 Progress = Callable[[str], Awaitable[None]]
+
+_STOPPED = "the server stopped while the task was under way"
+_AGAIN = "Call handle_task again: finished changes are found, not repeated."
 
 
 @dataclass
@@ -56,7 +60,8 @@ class TaskStore:
         with self._lock:
             self._db.execute(
                 "INSERT INTO tasks VALUES (?,?,?,?,?) ON CONFLICT (task_id) DO UPDATE SET "
-                "owner = excluded.owner, updated_at = excluded.updated_at, report = excluded.report",
+                "owner = excluded.owner, updated_at = excluded.updated_at, "
+                "report = excluded.report",
                 (report.task_id, report.agent, self.owner, now, body),
             )
 
@@ -73,8 +78,8 @@ class TaskStore:
             return report.model_copy(
                 update={
                     "status": "failed",
-                    "error": "the server stopped while the task was under way",
-                    "next": "Call handle_task again: changes that were finished are found and not repeated.",
+                    "error": _STOPPED,
+                    "next": _AGAIN,
                 }
             )
         return report
@@ -89,6 +94,9 @@ class Agent:
     playbook: str
     skills: SkillBook
     store: TaskStore
+    _wanted: dict[str, list[ApprovalNeeded]] = field(default_factory=dict, repr=False)
+    """Approvals that tasks ended with, whose tokens are never written to disk."""
+    _cancelled: set[str] = field(default_factory=set, repr=False)
 
     async def handle(
         self,
@@ -114,16 +122,26 @@ class Agent:
         if work := self.runtime.running.get(task_id):
             await asyncio.wait([work], timeout=wait_seconds)
         report = await asyncio.to_thread(self.store.load, task_id)
+        if task_id in self._wanted:
+            report.approvals = self._wanted[task_id]
         if report.status == "working":
             report.next = "Call get_task with this task_id to wait on, or cancel_task."
         return report
 
     async def cancel(self, task_id: str) -> TaskReport:
-        """Stop a task. A call already sent is let finish; nothing further is sent."""
+        """Stop a task. A call already sent is let finish; nothing further is sent.
+
+        Raises ConflictError for a task that another process runs.
+        """
         if work := self.runtime.running.get(task_id):
+            self._cancelled.add(task_id)
             work.cancel()
             await asyncio.wait([work], timeout=10)
-        return await asyncio.to_thread(self.store.load, task_id)
+            self._cancelled.discard(task_id)
+        report = await asyncio.to_thread(self.store.load, task_id)
+        if work is None and report.status == "working":
+            raise ConflictError(f"{task_id} is run by another process; cancel it there.")
+        return report
 
     async def _run(
         self, task_id: str, task: str, context: TaskContext, budget: TaskBudget, progress: Progress
@@ -140,7 +158,11 @@ class Agent:
                 if outcome is not None:
                     _conclude(report, outcome)
         except asyncio.CancelledError:
-            report.status, report.summary = "cancelled", "Stopped on request."
+            if task_id in self._cancelled:
+                report.status, report.summary = "cancelled", "Stopped on request."
+            else:
+                report.error = report.summary = _STOPPED
+                report.next = _AGAIN
         except ApprovalWantedError as exc:
             report.status, report.summary = "needs_approval", f"A person has to approve: {exc}"
             report.next = (
@@ -162,7 +184,9 @@ class Agent:
                     worker.resources,
                     worker.usage,
                 )
-                report.approvals = worker.approvals if report.status == "needs_approval" else []
+                report.approvals = list(worker.approvals.values())
+                if report.approvals:
+                    self._wanted[task_id] = report.approvals
             self.store.save(report)
 
     async def _mind(self, worker: Worker, task: str, report: TaskReport) -> Outcome | None:
@@ -178,11 +202,7 @@ class Agent:
                 model=settings.model,
                 tools=tools,
             )
-            if (
-                worker.approvals
-                and outcome.status == "completed"
-                and not any(s.ok and s.change_id for s in worker.steps)
-            ):
+            if worker.approvals and outcome.status != "failed":
                 raise ApprovalWantedError(outcome.summary)
             return outcome
         chosen = self.skills.choose(task)
@@ -222,8 +242,9 @@ class Agent:
         report.status, report.summary = "failed", "This agent has no skill for the task as worded."
         report.error = "no skill matches"
         report.next = (
-            f"Nearest skills: {', '.join(near_skills) or 'none'}; nearest tools: {', '.join(near) or 'none'}. "
-            "Reword the task, call a tool directly, or set ANTHROPIC_API_KEY so that a model plans it."
+            f"Nearest skills: {', '.join(near_skills) or 'none'}; "
+            f"nearest tools: {', '.join(near) or 'none'}. Reword the task, call a tool directly, "
+            "or set ANTHROPIC_API_KEY so that a model plans it."
         )
 
     def _has_model(self) -> bool:

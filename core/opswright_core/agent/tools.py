@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastmcp import Context
 from pydantic import BaseModel, Field
@@ -23,10 +23,11 @@ class Fit(BaseModel):
     """How well a task fits this agent."""
 
     score: float = Field(
-        description="0 to 1: share of the task's words, by weight, that the best match covers"
+        description="0 to 1: share of the task's words, by weight, that the best fitting skill "
+        "covers; 0 when handle_task has no skill for it"
     )
-    skills: list[str] = Field(description="Skills that fit, best first")
-    tools: list[str] = Field(description="Tools that fit, best first")
+    skills: list[str] = Field(description="Skills that fit, best first; handle_task uses the first")
+    tools: list[str] = Field(description="Nearest tools, best first")
 
 
 @record_tool
@@ -41,7 +42,7 @@ async def handle_task(
     wait_seconds: Wait = 25,
     budget: Annotated[TaskBudget, Field(description="Most steps and tokens to use")] = FULL_BUDGET,
 ) -> TaskReport:
-    """Hand this agent a whole task; it uses its own tools and reports. Changes still need their approval."""
+    """Hand this agent a whole task; it uses its own tools and reports. Changes need approval."""
     steps = itertools.count(1)
 
     async def progress(message: str) -> None:
@@ -71,14 +72,13 @@ async def can_handle(
 ) -> Fit:
     """Tell how well a task fits this agent, without starting it."""
     agent = _agent()
-    skills = agent.skills.rank(task)
+    skills = agent.skills.fitting(task)
     listed = await agent.server.list_tools()
     tools = Ranker({t.name: (t.name.replace("_", " "), t.description or "") for t in listed}).rank(
         task
     )
-    best: list[Any] = [*skills[:1], *tools[:1]]
     return Fit(
-        score=max((hit.coverage for hit in best), default=0.0),
+        score=skills[0].coverage if skills else 0.0,
         skills=[hit.key for hit in skills[:3]],
         tools=[hit.key for hit in tools[:5]],
     )

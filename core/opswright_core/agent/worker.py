@@ -1,8 +1,9 @@
-"""Runs one task: calls the server's own tools over an in-memory client, so that every guard applies."""
+"""Runs one task over an in-memory client of its own server, so that every guard applies."""
 
 from typing import Any
 
 from opswright_core.agent.report import StepTaken, TaskBudget, TaskContext, Usage
+from opswright_core.canonical import canonical_json
 from opswright_core.changes import ApprovalNeeded, ResourceRef
 from opswright_core.errors import OpswrightError
 
@@ -38,13 +39,15 @@ class Worker:
         """`await worker.progress("what is being done")`"""
         self.steps: list[StepTaken] = []
         self.resources: list[ResourceRef] = []
-        self.approvals: list[ApprovalNeeded] = []
+        self.approvals: dict[str, ApprovalNeeded] = {}
+        """Approvals that are still wanted, by change."""
         self.usage = Usage()
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """Call one of the server's tools and return its structured content.
 
-        A change is waited for to its end. Raises StepFailedError, ApprovalWantedError or BudgetSpentError.
+        A change is waited for to its end. Raises StepFailedError, ApprovalWantedError or
+        BudgetSpentError.
         """
         answer, text, is_error = await self.try_call(tool, arguments)
         if is_error:
@@ -56,7 +59,10 @@ class Worker:
     async def try_call(
         self, tool: str, arguments: dict[str, Any]
     ) -> tuple[dict[str, Any], str, bool]:
-        """The same without raising on a failed tool: (structured content, text, whether it is an error)."""
+        """The same without raising on a failed tool: (structured content, text, is it an error).
+
+        An approval token is kept from the answer: it is for the person behind the caller.
+        """
         if self.usage.steps >= self.budget.steps:
             raise BudgetSpentError(f"the task's budget of {self.budget.steps} steps is used up")
         self.usage.steps += 1
@@ -80,6 +86,9 @@ class Worker:
             answer = result.structured_content or {}
         text = "\n".join(block.text for block in result.content if getattr(block, "text", None))
         self._record(tool, answer, text, result.is_error)
+        if answer.get("status") == "needs_approval":
+            answer = {**answer, "approval": {**answer["approval"], "token": None}}
+            text = canonical_json(answer)
         return answer, text, result.is_error
 
     def _approval(self, change_id: str) -> str | None:
@@ -98,4 +107,6 @@ class Worker:
         if answer.get("change_id") and answer.get("status") == "done" and not answer.get("reused"):
             self.resources += [ResourceRef(**r) for r in answer.get("resources", [])]
         if answer.get("status") == "needs_approval":
-            self.approvals.append(ApprovalNeeded(**answer["approval"]))
+            self.approvals[answer["change_id"]] = ApprovalNeeded(**answer["approval"])
+        elif answer.get("change_id"):
+            self.approvals.pop(answer["change_id"], None)

@@ -1,0 +1,1 @@
+"""AWS infrastructure: networks, load balancers, servers, databases, buckets."""

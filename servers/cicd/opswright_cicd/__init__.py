@@ -1,0 +1,1 @@
+"""The CI/CD server of opswright."""

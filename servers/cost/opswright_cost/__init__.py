@@ -1,0 +1,1 @@
+"""The cost server: what AWS systems cost, and where money is wasted."""

@@ -1,0 +1,1 @@
+"""The knowledge server: shared operational state for a team of agents."""

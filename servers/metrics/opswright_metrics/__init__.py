@@ -1,0 +1,1 @@
+"""Metrics, alarms, logs, and why something is unhealthy: the metrics server."""

@@ -1,0 +1,1 @@
+"""The security server of opswright."""

@@ -1,0 +1,124 @@
+"""The role that web-tier instances have: Session Manager, and reading releases."""
+
+from collections.abc import Callable
+from typing import Any
+
+from opswright_aws_devops.instance_setup import (
+    SESSION_MANAGER_POLICY,
+    assume_role_policy,
+    releases_policy,
+)
+from opswright_aws_devops.lookup import if_exists
+from opswright_aws_devops.ownership import Request
+from opswright_core.aws import Aws, AwsTarget, exists
+from opswright_core.changes import ResourceRef
+from opswright_core.recorder import Recorder
+from opswright_core.undo import UndoStep, aws_undo
+
+ROLE, PROFILE = "iam:role", "iam:instance-profile"
+
+
+def make_profile(
+    a: Aws, rec: Recorder, request: Request, bucket: str | None, target: AwsTarget
+) -> str:
+    """The role, its policies and its instance profile; returns the profile's ARN."""
+    iam, name, tags = a.client("iam"), request.name, request.tag_list(request.name)
+    role, profile = {"RoleName": name}, {"InstanceProfileName": name}
+
+    def undo(
+        what: str, operation: str, params: dict[str, str], gone: tuple[str, dict[str, str], str]
+    ) -> list[UndoStep]:
+        return [
+            aws_undo(what, "iam", operation, params, target=target, region=a.region, gone=gone)
+        ]  # fmt: skip
+
+    def make_role() -> dict[str, str]:
+        if not exists(lambda: iam.get_role(**role)):
+            iam.create_role(
+                **role, AssumeRolePolicyDocument=assume_role_policy(a.partition), Tags=tags
+            )
+        return {"role": name}
+
+    rec.step(
+        f"role {name}",
+        make_role,
+        undo=undo(f"delete role {name}", "delete_role", role, ("get_role", role, "Role")),
+        resource=ResourceRef(type=ROLE, id=name, name=name),
+    )
+    _attach_session_manager(a, rec, name, undo)
+    if bucket:
+        policy = {**role, "PolicyName": "read-releases"}
+        document = releases_policy(a.partition, bucket)
+        rec.step(
+            "policy read-releases",
+            lambda: send(iam.put_role_policy, **policy, PolicyDocument=document),
+            undo=undo(
+                f"delete policy read-releases of {name}",
+                "delete_role_policy",
+                policy,
+                ("get_role_policy", policy, "PolicyName"),
+            ),
+        )
+
+    def create_profile() -> dict[str, str]:
+        found = if_exists(lambda: iam.get_instance_profile(**profile))
+        found = found or iam.create_instance_profile(**profile, Tags=tags)
+        return {"arn": found["InstanceProfile"]["Arn"]}
+
+    made = rec.step(
+        f"instance profile {name}",
+        create_profile,
+        undo=undo(
+            f"delete instance profile {name}",
+            "delete_instance_profile",
+            profile,
+            ("get_instance_profile", profile, "InstanceProfile"),
+        ),
+        resource=ResourceRef(type=PROFILE, id=name, name=name),
+    )
+
+    def add_role() -> dict[str, str]:
+        if not iam.get_instance_profile(**profile)["InstanceProfile"]["Roles"]:
+            iam.add_role_to_instance_profile(**profile, **role)
+        return role
+
+    rec.step(
+        f"role in instance profile {name}",
+        add_role,
+        undo=undo(
+            f"take role out of instance profile {name}",
+            "remove_role_from_instance_profile",
+            {**profile, **role},
+            ("get_instance_profile", profile, "InstanceProfile.Roles[]"),
+        ),
+    )
+    arn: str = made["arn"]
+    return arn
+
+
+def _attach_session_manager(a: Aws, rec: Recorder, role: str, undo: Any) -> None:
+    """Let Session Manager reach the instances; an emulator may lack AWS's managed policies."""
+    iam, arn = a.client("iam"), SESSION_MANAGER_POLICY.format(a.partition)
+    if a.is_emulator and not exists(lambda: iam.get_policy(PolicyArn=arn)):
+        rec.gap(f"The emulator lacks AWS's managed policy {arn}: it is not attached.")
+        return
+    rec.step(
+        "policy for Session Manager",
+        lambda: send(iam.attach_role_policy, RoleName=role, PolicyArn=arn),
+        undo=undo(
+            f"detach the Session Manager policy from {role}",
+            "detach_role_policy",
+            {"RoleName": role, "PolicyArn": arn},
+            (
+                "list_attached_role_policies",
+                {"RoleName": role},
+                f"AttachedPolicies[?PolicyArn=='{arn}']",
+            ),
+        ),
+    )
+
+
+def send(call: Callable[..., Any], **parameters: Any) -> dict[str, bool]:
+    """Make a call whose answer is not needed, as a step's result."""
+    call(**parameters)
+    return {"done": True}

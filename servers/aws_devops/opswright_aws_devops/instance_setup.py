@@ -1,0 +1,107 @@
+"""What a web-tier instance is launched with: image, launch template, permissions, first boot."""
+
+import base64
+import json
+from typing import Any
+
+from opswright_aws_devops.ownership import Request
+from opswright_core.aws import Aws, is_absent
+from opswright_core.errors import BadInputError
+
+IMAGE_PARAMETER = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{}"
+"""AWS's public parameter with the newest Amazon Linux 2023 image of an architecture."""
+
+SESSION_MANAGER_POLICY = "arn:{}:iam::aws:policy/AmazonSSMManagedInstanceCore"
+ROOT_DISK_GB = 10
+
+_FIRST_BOOT = """#!/bin/bash
+# Answers the health check until the first release is deployed.
+cat >/opt/placeholder.py <<'EOF'
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Placeholder(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"No release deployed yet.\\n")
+
+HTTPServer(("", {port}), Placeholder).serve_forever()
+EOF
+systemd-run --unit=placeholder --property=DynamicUser=yes --property=Restart=always \\
+  --property=AmbientCapabilities=CAP_NET_BIND_SERVICE python3 /opt/placeholder.py
+"""
+
+
+def find_image(a: Aws, instance_type: str) -> str:
+    """Id of the newest Amazon Linux 2023 image for an instance type. Raises BadInputError."""
+    ec2 = a.client("ec2")
+    try:
+        (described,) = ec2.describe_instance_types(InstanceTypes=[instance_type])["InstanceTypes"]
+    except Exception as exc:
+        if is_absent(exc) or "InvalidInstanceType" in str(exc):
+            raise BadInputError(
+                f"instance_type {instance_type!r} is not offered in {a.region}; try t3.small."
+            ) from exc
+        raise
+    architectures = described["ProcessorInfo"]["SupportedArchitectures"]
+    architecture = "arm64" if "arm64" in architectures else "x86_64"
+    parameter = IMAGE_PARAMETER.format(architecture)
+    image_id: str = a.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
+    return image_id
+
+
+def launch_data(
+    request: Request,
+    *,
+    image_id: str,
+    instance_type: str,
+    profile_arn: str,
+    security_group_ids: list[str],
+    app_port: int,
+) -> dict[str, Any]:
+    """EC2's `LaunchTemplateData`: IMDSv2 only, encrypted disk, no key pair, tagged."""
+    disk = {
+        "Encrypted": True,
+        "VolumeType": "gp3",
+        "VolumeSize": ROOT_DISK_GB,
+        "DeleteOnTermination": True,
+    }
+    script = _FIRST_BOOT.replace("{port}", str(app_port))
+    return {
+        "ImageId": image_id,
+        "InstanceType": instance_type,
+        "IamInstanceProfile": {"Arn": profile_arn},
+        "SecurityGroupIds": security_group_ids,
+        "MetadataOptions": {
+            "HttpTokens": "required",
+            "HttpEndpoint": "enabled",
+            "HttpPutResponseHopLimit": 1,
+        },
+        "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": disk}],
+        "UserData": base64.b64encode(script.encode()).decode(),
+        "TagSpecifications": [
+            {"ResourceType": kind, "Tags": request.tag_list(request.name)}
+            for kind in ("instance", "volume")
+        ],
+    }
+
+
+def assume_role_policy(partition: str) -> str:
+    """Who may take the instance role: EC2 alone."""
+    service = "ec2.amazonaws.com.cn" if partition == "aws-cn" else "ec2.amazonaws.com"
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sts:AssumeRole",
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def releases_policy(partition: str, bucket: str) -> str:
+    """Read the bucket's releases, and nothing else of it."""
+    statement = {
+        "Effect": "Allow",
+        "Action": "s3:GetObject",
+        "Resource": f"arn:{partition}:s3:::{bucket}/releases/*",
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

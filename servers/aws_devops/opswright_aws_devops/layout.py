@@ -1,0 +1,79 @@
+"""Divides a network's address range into subnets: pure arithmetic."""
+
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Network, NetmaskValueError, ip_network
+from typing import Literal
+
+from opswright_core.errors import BadInputError
+
+Tier = Literal["public", "private", "database"]
+
+TIERS: tuple[Tier, ...] = ("public", "private", "database")
+SMALLEST_SUBNET = 27
+"""A load balancer needs subnets of /27 or larger (Elastic Load Balancing user guide, "Subnets")."""
+
+_UNUSABLE = [
+    IPv4Network(block) for block in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
+]
+
+
+@dataclass(frozen=True)
+class SubnetLayout:
+    """One subnet to be: its tier, availability zone and address range."""
+
+    tier: Tier
+    az: str
+    cidr: str
+
+
+def parse_cidr(cidr: str) -> IPv4Network:
+    """The range of a VPC. Raises BadInputError for what AWS would refuse, saying what would do."""
+    try:
+        loose = IPv4Network(cidr, strict=False)
+    except (AddressValueError, NetmaskValueError, ValueError) as exc:
+        raise BadInputError(f"cidr {cidr!r} is not an IPv4 range like 10.0.0.0/16.") from exc
+    if "/" not in cidr:
+        raise BadInputError(f"cidr {cidr!r} has no prefix length; write it like {cidr}/16.")
+    if str(loose) != cidr:
+        raise BadInputError(f"cidr {cidr!r} has host bits set; the range it is in is {loose}.")
+    if not 16 <= loose.prefixlen <= 28:
+        raise BadInputError(
+            f"cidr {cidr!r}: a VPC's range is between /16 and /28, this is a /{loose.prefixlen}."
+        )
+    if any(loose.overlaps(block) for block in _UNUSABLE):
+        raise BadInputError(
+            f"cidr {cidr!r} is reserved (loopback, link-local, multicast); "
+            "use a private range like 10.0.0.0/16."
+        )
+    return loose
+
+
+def lay_out(cidr: str, azs: list[str]) -> list[SubnetLayout]:
+    """Subnets of three tiers over the zones, public first.
+
+    Half of the range is for private subnets, a quarter each for public and database ones. A tier
+    has room for four zones where the range allows, so that one can be added without renumbering.
+    Raises BadInputError when a subnet would be smaller than /27.
+    """
+    network = parse_cidr(cidr)
+    zone_bits = 2 if len(azs) > 2 or network.prefixlen + 4 <= SMALLEST_SUBNET else 1
+    largest = SMALLEST_SUBNET - 2 - zone_bits
+    if network.prefixlen > largest:
+        raise BadInputError(
+            f"cidr {cidr!r} is too small: three tiers over {len(azs)} zones need a "
+            f"/{largest} or larger."
+        )
+    private, rest = network.subnets(prefixlen_diff=1)
+    public, database = rest.subnets(prefixlen_diff=1)
+    blocks: dict[Tier, IPv4Network] = {"public": public, "private": private, "database": database}
+    return [
+        SubnetLayout(tier, az, str(block))
+        for tier in TIERS
+        for az, block in zip(azs, blocks[tier].subnets(prefixlen_diff=zone_bits), strict=False)
+    ]
+
+
+def overlapping(cidr: str, others: dict[str, str]) -> list[str]:
+    """Of `{vpc_id: cidr}`, the ids whose ranges overlap this one."""
+    network = parse_cidr(cidr)
+    return [vpc_id for vpc_id, other in others.items() if network.overlaps(ip_network(other))]

@@ -1,0 +1,57 @@
+"""The aws_devops server: its table of contents."""
+
+from pathlib import Path
+from typing import Any
+
+from fastmcp import FastMCP
+
+from opswright_aws_devops.skills import building, inspection
+from opswright_aws_devops.tools import (
+    availability,
+    buckets,
+    databases,
+    inventory,
+    load_balancers,
+    network,
+    reachability,
+    security_groups,
+    web_tier,
+)
+from opswright_core.server import build_server
+from opswright_core.settings import Settings
+
+PLAYBOOK = Path(__file__).with_name("playbook.md")
+
+
+def create_server(settings: Settings) -> FastMCP[Any]:
+    """Build the server."""
+    return build_server(
+        "aws_devops",
+        title="AWS infrastructure",
+        instructions=PLAYBOOK.read_text(encoding="utf-8"),
+        tools=[
+            inventory.list_resources,
+            inventory.get_resource,
+            availability.verify_high_availability,
+            reachability.check_reachability,
+            network.create_network,
+            security_groups.create_security_groups,
+            databases.create_database,
+            load_balancers.create_load_balancer,
+            web_tier.create_web_tier,
+            buckets.create_bucket,
+        ],
+        settings=settings,
+        skills=[
+            inspection.list_infrastructure,
+            inspection.check_high_availability,
+            building.create_encrypted_bucket,
+            building.build_network,
+            building.build_three_tier,
+        ],
+        requirements=[
+            "AWS credentials: a profile, SSO or a role",
+            "A region: target.region, AWS_REGION or the profile's",
+        ],
+        undo_handlers={buckets.EMPTY_AND_DELETE: buckets.BucketUndo()},
+    )

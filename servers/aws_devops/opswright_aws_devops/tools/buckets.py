@@ -1,0 +1,294 @@
+"""Buckets: private, encrypted, versioned, reached over TLS alone."""
+
+import json
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from opswright_aws_devops.ownership import Request, key, outstanding
+from opswright_core.aws import HERE, Aws, AwsTarget, Target, error_code, is_absent, tags_of
+from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
+from opswright_core.errors import BadInputError, ConflictError
+from opswright_core.recorder import Recorder
+from opswright_core.runtime import aws
+from opswright_core.tools import write_tool
+from opswright_core.undo import UndoStep
+from opswright_core.verdicts import Check, Unread, attempt, check
+
+BUCKET = "s3:bucket"
+EMPTY_AND_DELETE = "s3-bucket"
+"""The kind of undo step that deletes a bucket with every object and version in it."""
+
+PRIVATE = {
+    "BlockPublicAcls": True,
+    "IgnorePublicAcls": True,
+    "BlockPublicPolicy": True,
+    "RestrictPublicBuckets": True,
+}
+
+
+class Bucket(BaseModel):
+    """A bucket and how it is protected."""
+
+    bucket: str
+    arn: str
+    region: str
+    versioned: bool
+    encrypted: bool
+    public_access_blocked: bool
+
+
+class BucketState(BaseModel):
+    """What was read of a bucket."""
+
+    encrypted: bool
+    public_access_blocked: bool
+    versioned: bool
+    tls_only: bool
+    acls_off: bool
+
+
+@write_tool()
+def create_bucket(
+    name: Annotated[
+        str,
+        Field(
+            description="Unique in all of AWS",
+            pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$",
+        ),
+    ],
+    versioned: bool = True,
+    expire_noncurrent_days: Annotated[
+        int, Field(description="Old versions; 0 keeps them", ge=0, le=3650)
+    ] = 90,
+    target: Target = HERE,
+) -> Work[Bucket]:
+    """Create a private S3 bucket: encrypted, versioned, no public access, TLS only."""
+    if name.startswith(("xn--", "sthree-")) or name.endswith(("-s3alias", "--ol-s3")):
+        raise BadInputError(f"name {name!r}: AWS reserves that beginning or end; choose another.")
+    a = aws(target)
+    request = Request.of("create_bucket", name, versioned=versioned, days=expire_noncurrent_days)
+    return Work(
+        scope=Scope.of(a),
+        plan=lambda: _plan(a, request, versioned),
+        apply=lambda rec: _apply(a, rec, request, versioned, expire_noncurrent_days, target),
+        verify=lambda made: judge_bucket(
+            made,
+            attempt(lambda: _load(a, made.bucket)),
+            versioned=versioned,
+            tls_only=not a.is_emulator,
+        ),
+        outputs=Bucket,
+    )
+
+
+def _owned_tags(a: Aws, name: str) -> dict[str, str] | None:
+    """The tags of a bucket of this account, or None when the name is free. Raises ConflictError."""
+    s3 = a.client("s3")
+    try:
+        s3.head_bucket(Bucket=name)
+    except Exception as exc:
+        if is_absent(exc):
+            return None
+        if error_code(exc) in {"403", "301"}:
+            raise ConflictError(
+                f"The bucket name {name!r} is taken by another account or region; choose another."
+            ) from exc
+        raise
+    try:
+        return tags_of(s3.get_bucket_tagging(Bucket=name)["TagSet"])
+    except Exception as exc:
+        if is_absent(exc):
+            return {}
+        raise
+
+
+def _plan(a: Aws, request: Request, versioned: bool) -> ChangePlan:
+    tags = _owned_tags(a, request.name)
+    if tags is not None:
+        request.claim(f"bucket {request.name}", tags)
+    wanted = Action(verb="create", type=BUCKET, name=request.name, detail="private, encrypted")
+    warnings = ["Undoing this deletes the bucket with every object that is in it by then."]
+    if not versioned:
+        warnings.append("Not versioned: what is overwritten or deleted is lost.")
+    return ChangePlan(
+        summary=f"Create bucket {request.name} in {a.region}",
+        actions=outstanding([wanted], [] if tags is None else [key(BUCKET, request.name)]),
+        warnings=warnings,
+        observed={"exists": tags is not None},
+    )
+
+
+def _apply(
+    a: Aws, rec: Recorder, request: Request, versioned: bool, days: int, target: AwsTarget
+) -> Bucket:
+    s3, name = a.client("s3"), request.name
+    which = {"Bucket": name}
+    arn = f"arn:{a.partition}:s3:::{name}"
+
+    def make() -> dict[str, str]:
+        if _owned_tags(a, name) is None:
+            # Tagged as it is made, so that a call cut off here finds its own bucket again.
+            # us-east-1 is the one region that must not be named.
+            made: dict[str, Any] = {"Tags": request.tag_list(name)}
+            if a.region != "us-east-1":
+                made["LocationConstraint"] = a.region
+            s3.create_bucket(
+                **which, CreateBucketConfiguration=made, ObjectOwnership="BucketOwnerEnforced"
+            )
+        s3.put_bucket_tagging(**which, Tagging={"TagSet": request.tag_list(name)})
+        return {"bucket": name}
+
+    rec.step(
+        f"bucket {name}",
+        make,
+        undo=[_undo(name, target, a.region)],
+        resource=ResourceRef(type=BUCKET, id=name, name=name),
+    )
+
+    def protect(what: str, operation: str, **parameters: Any) -> None:
+        """One setting; it goes with the bucket, so it needs no undo."""
+        rec.step(what, lambda: _send(getattr(s3, operation), **which, **parameters))
+
+    protect("no public access", "put_public_access_block", PublicAccessBlockConfiguration=PRIVATE)
+    rule = {
+        "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"},
+        "BucketKeyEnabled": True,
+    }
+    encryption = {"Rules": [rule]}
+    protect("encryption", "put_bucket_encryption", ServerSideEncryptionConfiguration=encryption)
+    if a.is_emulator:
+        rec.gap(
+            "The emulator speaks plain HTTP, which the TLS-only policy refuses: it is left out."
+        )
+    else:
+        protect("TLS only", "put_bucket_policy", Policy=tls_only_policy(arn))
+    if versioned:
+        protect(
+            "versioning", "put_bucket_versioning", VersioningConfiguration={"Status": "Enabled"}
+        )
+    protect(
+        "lifecycle",
+        "put_bucket_lifecycle_configuration",
+        LifecycleConfiguration=lifecycle(days if versioned else 0),
+    )
+    state = _load(a, name)
+    return Bucket(
+        bucket=name,
+        arn=arn,
+        region=a.region,
+        versioned=state.versioned,
+        encrypted=state.encrypted,
+        public_access_blocked=state.public_access_blocked,
+    )
+
+
+def _send(operation: Any, **parameters: Any) -> dict[str, bool]:
+    operation(**parameters)
+    return {"done": True}
+
+
+def tls_only_policy(arn: str) -> str:
+    """Refuse every request that does not come over TLS."""
+    statement = {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn, f"{arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def lifecycle(noncurrent_days: int) -> dict[str, Any]:
+    """Drop uploads left unfinished for a week, and old versions after some days (0 keeps them)."""
+    rule: dict[str, Any] = {
+        "ID": "tidy",
+        "Status": "Enabled",
+        "Filter": {},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+    }
+    if noncurrent_days:
+        rule["NoncurrentVersionExpiration"] = {"NoncurrentDays": noncurrent_days}
+    return {"Rules": [rule]}
+
+
+def _load(a: Aws, name: str) -> BucketState:
+    s3, which = a.client("s3"), {"Bucket": name}
+    s3.head_bucket(**which)
+
+    def read(operation: str) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = getattr(s3, operation)(**which)
+        except Exception as exc:
+            if is_absent(exc):
+                return {}
+            raise
+        return answer
+
+    block = read("get_public_access_block").get("PublicAccessBlockConfiguration", {})
+    owned = read("get_bucket_ownership_controls").get("OwnershipControls", {}).get("Rules", [])
+    policy = json.loads(read("get_bucket_policy").get("Policy", "{}"))
+    return BucketState(
+        encrypted=bool(read("get_bucket_encryption")),
+        public_access_blocked=block == PRIVATE,
+        versioned=read("get_bucket_versioning").get("Status") == "Enabled",
+        tls_only=any(s.get("Sid") == "TlsOnly" for s in policy.get("Statement", [])),
+        acls_off=[rule["ObjectOwnership"] for rule in owned] == ["BucketOwnerEnforced"],
+    )
+
+
+def judge_bucket(
+    made: Bucket, state: BucketState | Unread, *, versioned: bool, tls_only: bool
+) -> list[Check]:
+    """Whether the bucket is there and protected."""
+    if isinstance(state, Unread):
+        missing = "404" in state.reason or "NoSuchBucket" in state.reason
+        return [check("Bucket exists", False if missing else state, state.reason, made.arn)]
+    facts = [
+        ("It is encrypted", state.encrypted),
+        ("Public access is blocked", state.public_access_blocked),
+        ("It is versioned", state.versioned or not versioned),
+        ("It is reached over TLS alone", state.tls_only or not tls_only),
+        ("ACLs are off", state.acls_off),
+    ]
+    return [check(name, ok, "", made.arn) for name, ok in facts]
+
+
+def _undo(name: str, target: AwsTarget, region: str) -> UndoStep:
+    where = target.model_copy(update={"region": region}).model_dump(exclude_none=True)
+    return UndoStep(
+        kind=EMPTY_AND_DELETE,
+        description=f"delete bucket {name} with every object in it",
+        args={"bucket": name, "target": where},
+    )
+
+
+class BucketUndo:
+    """Deletes a bucket with every object and version in it."""
+
+    def replay(self, step: UndoStep) -> None:
+        """Empty the bucket and delete it; a bucket that is gone is no error."""
+        s3, name = aws(AwsTarget(**step.args["target"])).client("s3"), step.args["bucket"]
+        try:
+            for found in s3.get_paginator("list_object_versions").paginate(Bucket=name):
+                objects = [
+                    {"Key": item["Key"], "VersionId": item["VersionId"]}
+                    for item in [*found.get("Versions", []), *found.get("DeleteMarkers", [])]
+                ]
+                if objects:
+                    s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
+            s3.delete_bucket(Bucket=name)
+        except Exception as exc:
+            if not is_absent(exc):
+                raise
+
+    def verify(self, step: UndoStep) -> Check:
+        """PASS when there is no such bucket."""
+        a, name = aws(AwsTarget(**step.args["target"])), step.args["bucket"]
+        tags = attempt(lambda: _owned_tags(a, name))
+        gone = tags if isinstance(tags, Unread) else tags is None
+        return check(
+            step.description, gone, f"head_bucket {'finds nothing' if gone else 'finds it'}"
+        )

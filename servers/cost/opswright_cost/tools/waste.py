@@ -1,0 +1,106 @@
+"""What is paid for and not used."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from opswright_core.aws import HERE, Target
+from opswright_core.pages import page
+from opswright_core.runtime import aws
+from opswright_core.tools import read_tool
+from opswright_cost.clock import now
+from opswright_cost.prices import price_book
+from opswright_cost.waste.findings import Finding, Sweep
+from opswright_cost.waste.network import find_network_waste
+from opswright_cost.waste.retention import find_retention_waste
+from opswright_cost.waste.servers import find_server_waste
+from opswright_cost.waste.volumes import find_volume_waste
+
+MOST_UNREAD = 20
+
+
+class KindTotal(BaseModel):
+    """How many findings of one kind there are, and what those with a known price come to."""
+
+    count: int
+    monthly_usd: float
+
+
+class Waste(BaseModel):
+    """What could be saved a month; a lower bound when prices are unknown or reads failed."""
+
+    summary: str
+    monthly_usd: float
+    is_lower_bound: bool
+    total: int = Field(description="Findings in all")
+    by_kind: dict[str, KindTotal]
+    findings: list[Finding] = Field(description="Costliest first; unknown prices last")
+    cursor: str | None = None
+    unread: list[str] = Field(description="What could not be read or judged: not known, not fine")
+    looked_at: dict[str, int]
+    region: str
+    prices_as_of: str
+
+
+@read_tool
+def find_waste(
+    min_monthly_usd: Annotated[float, Field(ge=0, description="Leave out what saves less")] = 0,
+    limit: Annotated[int, Field(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Field(max_length=40)] = None,
+    target: Target = HERE,
+) -> Waste:
+    """Find what is paid for and not used in a region, costliest first.
+
+    Volumes, snapshots, addresses, load balancers, NAT, instances, databases, logs, buckets.
+    """
+    a = aws(target)
+    sweep = Sweep(a, price_book(a.region), now())
+    find_volume_waste(sweep)
+    find_network_waste(sweep)
+    find_server_waste(sweep)
+    find_retention_waste(sweep)
+    return present(sweep, min_monthly_usd, limit, cursor)
+
+
+def present(sweep: Sweep, min_monthly_usd: float, limit: int, cursor: str | None) -> Waste:
+    """Sort, total and page what a sweep found."""
+    findings = [
+        f
+        for f in sweep.findings
+        if (f.kind, f.resource) not in sweep.covered
+        if min_monthly_usd == 0 or (f.monthly_usd is not None and f.monthly_usd >= min_monthly_usd)
+    ]
+    findings.sort(key=lambda f: (f.monthly_usd is None, -(f.monthly_usd or 0), f.resource))
+    by_kind: dict[str, KindTotal] = {}
+    for f in findings:
+        so_far = by_kind.get(f.kind, KindTotal(count=0, monthly_usd=0))
+        usd = round(so_far.monthly_usd + (f.monthly_usd or 0), 2)
+        by_kind[f.kind] = KindTotal(count=so_far.count + 1, monthly_usd=usd)
+    shown = page(findings, cursor=cursor, limit=limit)
+    monthly = round(sum(f.monthly_usd or 0 for f in findings), 2)
+    at_least = bool(sweep.unread) or any(f.monthly_usd is None for f in findings)
+    return Waste(
+        summary=_summary(sweep, findings, monthly, at_least),
+        monthly_usd=monthly,
+        is_lower_bound=at_least,
+        total=len(findings),
+        by_kind=by_kind,
+        findings=shown.items,
+        cursor=shown.cursor,
+        unread=[note[:300] for note in sweep.unread[:MOST_UNREAD]]
+        + ([f"{len(sweep.unread) - MOST_UNREAD} more"] if len(sweep.unread) > MOST_UNREAD else []),
+        looked_at=sweep.looked_at,
+        region=sweep.book.region,
+        prices_as_of=sweep.book.as_of,
+    )
+
+
+def _summary(sweep: Sweep, findings: list[Finding], monthly: float, at_least: bool) -> str:
+    looked = ", ".join(f"{n} {what}" for what, n in sweep.looked_at.items()) or "nothing"
+    missed = f"; {len(sweep.unread)} things could not be read or judged" if sweep.unread else ""
+    if not findings:
+        return f"Nothing found in {sweep.book.region} among {looked}{missed}"
+    return (
+        f"{len(findings)} findings, {'at least ' if at_least else ''}${monthly:,.2f} a month, "
+        f"in {sweep.book.region}{missed}"
+    )

@@ -1,0 +1,64 @@
+"""Pages that stay right while others write: a cursor names the last item seen, not a position."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from opswright_core.canonical import canonical_json
+from opswright_core.errors import BadInputError
+from opswright_core.pages import PAGE_BYTES, Page
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def cut(
+    found: Sequence[T],
+    *,
+    total: int,
+    limit: int,
+    place: Callable[[T], list[Any]],
+    summary: str = "",
+) -> Page[T]:
+    """Make a page of at most `limit` items and `PAGE_BYTES` bytes.
+
+    `found` holds the items after the cursor, in order, and one more than `limit` when there are
+    more; `place(item)` is what its cursor names.
+    """
+    taken: list[T] = []
+    size = 0
+    for item in found[:limit]:
+        size += len(canonical_json(item))
+        if taken and size > PAGE_BYTES:
+            break
+        taken.append(item)
+    more = len(taken) < len(found)
+    cursor = encode(place(taken[-1])) if more else None
+    return Page(items=taken, total=total, summary=summary, cursor=cursor)
+
+
+def encode(place: list[Any]) -> str:
+    """A cursor for a place in a list."""
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+
+def decode(cursor: str | None, kinds: Sequence[type]) -> list[Any] | None:
+    """The place that a cursor names, or None for the beginning.
+
+    Raises BadInputError when it is not a cursor of this list.
+    """
+    if cursor is None:
+        return None
+    try:
+        place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if [type(part) for part in place] == list(kinds):
+            return list(place)
+    except (binascii.Error, ValueError, TypeError):
+        pass
+    raise BadInputError(
+        f"{cursor[:60]!r} is not a cursor of this list. Pass the `cursor` of its last page, "
+        "or none for the first."
+    )

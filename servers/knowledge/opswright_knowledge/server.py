@@ -1,0 +1,72 @@
+"""The knowledge server: its table of contents."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from fastmcp import FastMCP
+
+from opswright_core.server import build_server
+from opswright_core.settings import Settings
+from opswright_knowledge import resources
+from opswright_knowledge.skills import history, inventory, recollection
+from opswright_knowledge.store import Clock, Store, utc_now
+from opswright_knowledge.tools import (
+    changes,
+    context,
+    deployments,
+    memories,
+    messages,
+    registry,
+    reports,
+    runs,
+)
+
+
+def create_server(
+    settings: Settings, url: str | None = None, clock: Clock = utc_now
+) -> FastMCP[Any]:
+    """Make the server.
+
+    The store is at `url`, else at OPSWRIGHT_KNOWLEDGE_URL, else in the state directory.
+    """
+    url = url or os.environ.get("OPSWRIGHT_KNOWLEDGE_URL")
+    store = Store(url or f"sqlite:///{settings.state_dir / 'knowledge.db'}", clock)
+    server = build_server(
+        "knowledge",
+        title="Shared operational knowledge",
+        instructions=Path(__file__).with_name("playbook.md").read_text(encoding="utf-8"),
+        tools=[
+            registry.record_resources,
+            registry.find_resources,
+            registry.walk_relations,
+            registry.mark_deleted,
+            deployments.record_deployment,
+            deployments.list_deployments,
+            memories.remember,
+            memories.recall,
+            memories.forget_memory,
+            context.set_context,
+            context.get_context,
+            messages.send_message,
+            messages.read_messages,
+            messages.acknowledge_messages,
+            runs.record_run,
+            runs.get_run,
+            runs.list_runs,
+            reports.record_report,
+            changes.changes_since,
+        ],
+        settings=settings,
+        skills=[
+            inventory.list_what_runs,
+            inventory.find_dependents,
+            history.tell_deployed_version,
+            history.tell_what_changed,
+            recollection.recall_what_is_known,
+        ],
+        requirements=["A directory it can write (or OPSWRIGHT_KNOWLEDGE_URL)"],
+        extras={"store": store},
+    )
+    resources.publish(server)
+    return server

@@ -1,0 +1,1 @@
+"""What the agent can do on its own, without a model."""

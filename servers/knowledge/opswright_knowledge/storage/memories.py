@@ -1,0 +1,157 @@
+"""What agents remember: found by full text, ranked also by importance and age."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
+
+from opswright_core.canonical import digest
+from opswright_core.errors import NotFoundError
+from opswright_knowledge.kept import kept
+from opswright_knowledge.ranking import CANDIDATES, Candidate, rank
+from opswright_knowledge.records import MemoryRecord, Operation, Recorded, RememberedMemory
+from opswright_knowledge.storage.schema import memories
+
+if TYPE_CHECKING:
+    from opswright_knowledge.storage.unit_of_work import UnitOfWork
+
+EVERYBODY = "*"
+
+
+class Memories:
+    """The memories, within a transaction."""
+
+    def __init__(self, unit: "UnitOfWork") -> None:
+        self._unit = unit
+        self._connection = unit.connection
+
+    def put(self, agent: str, records: Sequence[MemoryRecord]) -> tuple[list[str], Recorded]:
+        """Remember: returns (ids in the order given, place in the log). Drops what has expired.
+
+        The same kind and text of one agent is one memory; remembering it again renews it, but a
+        repeat within one run does nothing.
+        """
+        self._expire()
+        ids = [self._put_one(agent, record) for record in records]
+        return ids, Recorded(revision=self._unit.revision, count=len(records))
+
+    def _put_one(self, agent: str, record: MemoryRecord) -> str:
+        text = kept(record.text, "the memory")
+        memory_id = f"mm-{digest([agent, record.kind, text])[:16]}"
+        expires_at = None
+        if record.ttl_seconds is not None:
+            end = self._unit.time + timedelta(seconds=record.ttl_seconds)
+            expires_at = end.isoformat(timespec="milliseconds")
+        same = memories.c.memory_id == memory_id
+        c = memories.c
+        asked = select(c.number, c.run_id, c.importance).where(same)
+        known = self._connection.execute(asked).first()
+        run_id = self._unit.by.run_id
+        if known and run_id and (known.run_id, known.importance) == (run_id, record.importance):
+            return memory_id
+        done: Operation = "updated" if known else "created"
+        (revision,) = self._unit.log("memory", [(f"{agent}/{memory_id}", done)])
+        values = {
+            "importance": record.importance,
+            "expires_at": expires_at,
+            **self._unit.origin(revision),
+        }
+        if known is None:
+            row = {
+                "memory_id": memory_id,
+                "agent": agent,
+                "kind": record.kind,
+                "text": text,
+                **values,
+            }
+            made = self._connection.execute(insert(memories).values(**row).returning(c.number))
+            self._unit.dialect.index_memory(self._unit.connection, made.scalar_one(), text)
+        else:
+            self._connection.execute(update(memories).where(same).values(**values))
+        return memory_id
+
+    def search(
+        self,
+        words: list[str],
+        *,
+        agent: str | None = None,
+        kind: str | None = None,
+        limit: int = 10,
+    ) -> tuple[list[RememberedMemory], int]:
+        """The memories that fit the words best, and how many hold any of them.
+
+        `agent` narrows to its own and those of `*`.
+        """
+        matching = self._unit.dialect.matching(words)
+        c = memories.c
+        fits = self._fits(agent, kind)
+        joined = memories.join(matching, matching.c.number == c.number)
+        total = self._connection.execute(
+            select(func.count()).select_from(joined).where(*fits)
+        ).scalar_one()
+        asked = (
+            select(memories, matching.c.relevance)
+            .select_from(joined)
+            .where(*fits)
+            .order_by(matching.c.relevance.desc(), c.number.desc())
+            .limit(CANDIDATES)
+        )
+        found = {row["memory_id"]: dict(row) for row in self._connection.execute(asked).mappings()}
+        candidates = [
+            Candidate(
+                key=key,
+                relevance=row["relevance"],
+                importance=row["importance"],
+                age_days=(self._unit.time - datetime.fromisoformat(row["at"])) / timedelta(days=1),
+            )
+            for key, row in found.items()
+        ]
+        ranked = rank(candidates)[:limit]
+        return [
+            RememberedMemory.model_validate({**found[key], "score": score}) for key, score in ranked
+        ], total
+
+    def newest(
+        self, agent: str | None = None, *, limit: int = 50
+    ) -> tuple[list[RememberedMemory], int]:
+        """An agent's memories, newest first: at most `limit`, and how many there are."""
+        fits = self._fits(agent, None)
+        counting = select(func.count()).select_from(memories).where(*fits)
+        total = self._connection.execute(counting).scalar_one()
+        asked = select(memories).where(*fits).order_by(memories.c.revision.desc()).limit(limit)
+        rows = self._connection.execute(asked).mappings()
+        return [RememberedMemory.model_validate(dict(row)) for row in rows], total
+
+    def forget(self, memory_id: str) -> Recorded:
+        """Delete a memory. Raises NotFoundError."""
+        c = memories.c
+        asked = select(c.number, c.agent).where(c.memory_id == memory_id)
+        row = self._connection.execute(asked).first()
+        if row is None:
+            raise NotFoundError(f"there is no memory {memory_id!r}; recall shows their ids.")
+        (revision,) = self._unit.log("memory", [(f"{row.agent}/{memory_id}", "deleted")])
+        self._delete([row.number])
+        return Recorded(revision=revision)
+
+    def _fits(self, agent: str | None, kind: str | None) -> list[ColumnElement[bool]]:
+        c = memories.c
+        fits: list[ColumnElement[bool]] = [c.expires_at.is_(None) | (c.expires_at > self._unit.now)]
+        if agent is not None:
+            fits.append(c.agent.in_([agent, EVERYBODY]))
+        if kind is not None:
+            fits.append(c.kind == kind)
+        return fits
+
+    def _expire(self) -> None:
+        c = memories.c
+        asked = select(c.number, c.agent, c.memory_id).where(c.expires_at <= self._unit.now)
+        rows = self._connection.execute(asked).all()
+        gone: Operation = "expired"
+        self._unit.log("memory", [(f"{row.agent}/{row.memory_id}", gone) for row in rows])
+        self._delete([row.number for row in rows])
+
+    def _delete(self, numbers: list[int]) -> None:
+        if numbers:
+            self._unit.dialect.unindex_memories(self._connection, numbers)
+            self._connection.execute(delete(memories).where(memories.c.number.in_(numbers)))

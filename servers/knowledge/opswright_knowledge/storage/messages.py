@@ -1,0 +1,117 @@
+"""Messages between agents. One to `*` is for all, and each reader acknowledges it alone."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Select, func, insert, select
+
+from opswright_core.canonical import digest
+from opswright_core.errors import BadInputError, NotFoundError
+from opswright_core.journal import new_id
+from opswright_knowledge.kept import kept
+from opswright_knowledge.records import NOBODY, Message, MessageRecord, Operation, Recorded
+from opswright_knowledge.storage.schema import acknowledgements, messages
+
+if TYPE_CHECKING:
+    from opswright_knowledge.storage.unit_of_work import UnitOfWork
+
+EVERYBODY = "*"
+
+
+class Messages:
+    """The messages, within a transaction."""
+
+    def __init__(self, unit: "UnitOfWork") -> None:
+        self._unit = unit
+        self._connection = unit.connection
+
+    def send(self, sender: str, record: MessageRecord) -> tuple[str, str, Recorded]:
+        """Send a message: returns (message_id, thread, where it stands in the log).
+
+        The same message of the same run and step is one message. Raises NotFoundError when
+        `in_reply_to` names none.
+        """
+        row = kept(record.model_dump(), "the message")
+        by = self._unit.by
+        same = digest([by.run_id, by.step, sender, row])[:16]
+        message_id = new_id("ms") if by.run_id is None else f"ms-{same}"
+        if (sent := self._row(message_id)) is not None:
+            unchanged = Recorded(revision=self._unit.revision, unchanged=1)
+            return message_id, sent["thread"], unchanged
+        thread = message_id
+        if record.in_reply_to is not None:
+            thread = self._known(record.in_reply_to)["thread"]
+        (revision,) = self._unit.log("message", [(f"{record.recipient}/{message_id}", "created")])
+        row |= {"message_id": message_id, "sender": sender, "thread": thread}
+        self._connection.execute(insert(messages).values(**row, **self._unit.origin(revision)))
+        return message_id, thread, Recorded(revision=revision)
+
+    def find(
+        self, recipient: str, *, unacknowledged_only: bool = True, after: int = 0, limit: int = 20
+    ) -> tuple[list[Message], int]:
+        """Messages to an agent or to all, oldest first: at most `limit` + 1, and the total."""
+        m, a = messages.c, acknowledgements.c
+        joined = messages.outerjoin(
+            acknowledgements, (a.message_id == m.message_id) & (a.reader == recipient)
+        )
+        to_all = (m.recipient == EVERYBODY) & (m.sender != recipient)
+        fits: list[ColumnElement[bool]] = [(m.recipient == recipient) | to_all]
+        if unacknowledged_only:
+            fits.append(a.at.is_(None))
+        total = self._connection.execute(
+            select(func.count()).select_from(joined).where(*fits)
+        ).scalar_one()
+        asked: Select[Any] = (
+            select(messages, a.at.label("acknowledged_at"))
+            .select_from(joined)
+            .where(*fits, m.revision > after)
+            .order_by(m.revision)
+            .limit(limit + 1)
+        )
+        rows = self._connection.execute(asked).mappings()
+        return [Message.model_validate(dict(row)) for row in rows], total
+
+    def acknowledge(self, message_ids: Sequence[str]) -> Recorded:
+        """Note that messages were dealt with; again is no harm.
+
+        One to `*` is acknowledged for the agent that calls. Raises NotFoundError for an id that is
+        not one and BadInputError when that agent is not named; nothing is acknowledged then.
+        """
+        wanted = list(dict.fromkeys(message_ids))
+        fresh: list[tuple[str, str]] = []
+        for message_id in wanted:
+            recipient = self._known(message_id)["recipient"]
+            reader = recipient if recipient != EVERYBODY else self._unit.by.agent
+            if reader == NOBODY:
+                raise BadInputError(
+                    f"{message_id} is a message to all: say who read it, as by={{agent: …}}."
+                )
+            done = select(acknowledgements.c.at).where(
+                acknowledgements.c.message_id == message_id, acknowledgements.c.reader == reader
+            )
+            if self._connection.execute(done).first() is None:
+                fresh.append((message_id, reader))
+        news: Operation = "updated"
+        self._unit.log(
+            "message", [(f"{reader}/{message_id}", news) for message_id, reader in fresh]
+        )
+        if fresh:
+            at = self._unit.now
+            rows = [{"message_id": m, "reader": reader, "at": at} for m, reader in fresh]
+            self._connection.execute(insert(acknowledgements), rows)
+        return Recorded(
+            revision=self._unit.revision, count=len(wanted), unchanged=len(wanted) - len(fresh)
+        )
+
+    def _row(self, message_id: str) -> dict[str, Any] | None:
+        asked = select(messages).where(messages.c.message_id == message_id)
+        row = self._connection.execute(asked).mappings().first()
+        return dict(row) if row else None
+
+    def _known(self, message_id: str) -> dict[str, Any]:
+        row = self._row(message_id)
+        if row is None:
+            raise NotFoundError(
+                f"there is no message {message_id!r}; read_messages shows their ids."
+            )
+        return row

@@ -1,0 +1,63 @@
+"""The store as tools see it: opened at the first use, so that a server starts quickly."""
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from opswright_core.runtime import runtime
+from opswright_knowledge.records import HOST, Provenance
+
+if TYPE_CHECKING:
+    from opswright_knowledge.storage.database import Database
+    from opswright_knowledge.storage.unit_of_work import UnitOfWork
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The time now, in UTC."""
+    return datetime.now(UTC)
+
+
+class Store:
+    """One shared store, named by a database URL."""
+
+    def __init__(self, url: str, clock: Clock = utc_now) -> None:
+        self.url = url
+        self.clock = clock
+        self._opening = threading.Lock()
+        self._database: Database | None = None
+
+    def writing(self, by: Provenance | None) -> "AbstractContextManager[UnitOfWork]":
+        """A write transaction in somebody's name: all of it is kept, on disk, or none.
+
+        Raises OpswrightError when the database cannot be used, with what to do.
+        """
+        return self._opened().writing(by or HOST, self.clock())
+
+    def reading(self) -> "AbstractContextManager[UnitOfWork]":
+        """A read transaction: everything in it is seen at one moment."""
+        return self._opened().reading(self.clock())
+
+    def _opened(self) -> "Database":
+        with self._opening:
+            if self._database is None:
+                from opswright_knowledge.storage.database import Database
+
+                self._database = Database(self.url)
+            return self._database
+
+    def close(self) -> None:
+        """Close the connections; the next use opens it again."""
+        with self._opening:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+
+def knowledge() -> Store:
+    """The store of the server that handles this call."""
+    store: Store = runtime().extras["store"]
+    return store

@@ -1,0 +1,86 @@
+"""The history of deployments."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from opswright_core.pages import Page
+from opswright_core.tools import read_tool, record_tool
+from opswright_knowledge.paging import cut, decode
+from opswright_knowledge.records import (
+    By,
+    Deployment,
+    DeploymentRecord,
+    DeploymentStatus,
+    Name,
+)
+from opswright_knowledge.store import knowledge
+from opswright_knowledge.tools.registry import Cursor
+
+
+class DeploymentRecorded(BaseModel):
+    """A deployment on record."""
+
+    model_config = ConfigDict(frozen=True)
+    revision: int
+    deployment_id: str = Field(description="Pass it to record the news of this deployment")
+
+
+@record_tool
+def record_deployment(
+    application: Name,
+    environment: Name,
+    version: Name,
+    status: DeploymentStatus = "succeeded",
+    commit: Annotated[str, Field(max_length=64)] = "",
+    artifact_sha256: Annotated[str, Field(max_length=71)] = "",
+    strategy: Annotated[str, Field(max_length=40)] = "",
+    rollback_target: Annotated[str | None, Field(description="Version", max_length=200)] = None,
+    attributes: dict[str, Any] | None = None,
+    deployment_id: Annotated[str | None, Field(description="To update", max_length=60)] = None,
+    by: By = None,
+) -> DeploymentRecorded:
+    """Record a deployment or its news. A repeat by the same run and step updates it."""
+    sent: dict[str, Any] = {
+        "commit": commit or None,
+        "artifact_sha256": artifact_sha256 or None,
+        "strategy": strategy or None,
+        "rollback_target": rollback_target,
+        "attributes": attributes,
+        "deployment_id": deployment_id,
+    }
+    record = DeploymentRecord(
+        application=application,
+        environment=environment,
+        version=version,
+        status=status,
+        **{key: value for key, value in sent.items() if value is not None},
+    )
+    with knowledge().writing(by) as store:
+        made, recorded = store.deployments.record(record)
+    return DeploymentRecorded(revision=recorded.revision, deployment_id=made)
+
+
+@read_tool
+def list_deployments(
+    application: str | None = None,
+    environment: str | None = None,
+    status: DeploymentStatus | None = None,
+    limit: Annotated[int, Field(ge=1, le=100)] = 20,
+    cursor: Cursor = None,
+) -> Page[Deployment]:
+    """List recorded deployments, newest first."""
+    place = decode(cursor, [int])
+    with knowledge().reading() as store:
+        found, total = store.deployments.find(
+            application=application, environment=environment, status=status,
+            before=place[0] if place else None, limit=limit,
+        )  # fmt: skip
+    places = {deployment.deployment_id: first for first, deployment in found}
+    return cut(
+        [deployment for _, deployment in found],
+        total=total,
+        limit=limit,
+        place=lambda item: [places[item.deployment_id]],
+        summary=f"{total:,} deployments on record, newest first",
+    )

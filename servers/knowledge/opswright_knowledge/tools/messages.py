@@ -1,0 +1,79 @@
+"""Messages between agents."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from opswright_core.pages import Page
+from opswright_core.tools import read_tool, record_tool
+from opswright_knowledge.paging import cut, decode
+from opswright_knowledge.records import By, Intent, Message, MessageRecord, Name, Recorded
+from opswright_knowledge.store import knowledge
+from opswright_knowledge.tools.memories import DATA
+from opswright_knowledge.tools.registry import Cursor
+
+
+class Sent(BaseModel):
+    """A message on its way."""
+
+    model_config = ConfigDict(frozen=True)
+    revision: int
+    message_id: str
+    thread: str
+
+
+@record_tool
+def send_message(
+    sender: Name,
+    recipient: Annotated[Name, Field(description="Agent; * for all")],
+    content: Annotated[str, Field(min_length=1, max_length=4000)],
+    intent: Intent = "inform",
+    data: dict[str, Any] | None = None,
+    in_reply_to: Annotated[str | None, Field(description="message_id")] = None,
+    by: By = None,
+) -> Sent:
+    """Leave a message for an agent. A repeat by the same run and step sends nothing."""
+    record = MessageRecord(
+        recipient=recipient,
+        content=content,
+        intent=intent,
+        data=data or {},
+        in_reply_to=in_reply_to,
+    )
+    with knowledge().writing(by) as store:
+        message_id, thread, recorded = store.messages.send(sender, record)
+    return Sent(revision=recorded.revision, message_id=message_id, thread=thread)
+
+
+@read_tool
+def read_messages(
+    recipient: Name,
+    unacknowledged_only: bool = True,
+    limit: Annotated[int, Field(ge=1, le=100)] = 20,
+    cursor: Cursor = None,
+) -> Page[Message]:
+    """Read an agent's messages, oldest first."""
+    place = decode(cursor, [int])
+    with knowledge().reading() as store:
+        found, total = store.messages.find(
+            recipient,
+            unacknowledged_only=unacknowledged_only,
+            after=place[0] if place else 0,
+            limit=limit,
+        )
+    return cut(
+        found,
+        total=total,
+        limit=limit,
+        place=lambda item: [item.revision],
+        summary=f"{total:,} messages for {recipient}. {DATA}" if total else "No message.",
+    )
+
+
+@record_tool
+def acknowledge_messages(
+    ids: Annotated[list[str], Field(min_length=1, max_length=100)], by: By = None
+) -> Recorded:
+    """Mark messages as dealt with. For one to all, `by.agent` says for whom."""
+    with knowledge().writing(by) as store:
+        return store.messages.acknowledge(ids)

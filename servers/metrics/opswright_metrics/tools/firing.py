@@ -1,0 +1,116 @@
+"""Lists alarms, and groups the firing ones by what they are about."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from opswright_core.aws import HERE, Aws, Target
+from opswright_core.pages import Page, page
+from opswright_core.runtime import aws
+from opswright_core.text import clean
+from opswright_core.tools import read_tool
+from opswright_metrics.tools.parameters import Cursor
+from opswright_metrics.tools.triage import Alarm, Triage, triage
+
+AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
+
+
+class AlarmLine(BaseModel):
+    """One alarm in a list."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    state: AlarmState
+    metric: str = Field(description="namespace/metric, or what it is composed of")
+    condition: str
+    reason: str = ""
+    since: datetime | None = Field(None, description="In this state since")
+    notifies: int = Field(description="How many alarm actions it has")
+
+
+@read_tool
+def list_alarms(
+    state: Annotated[AlarmState | None, Field(description="Only in this state")] = None,
+    name_prefix: Annotated[str | None, Field(description="Only named so", max_length=255)] = None,
+    cursor: Cursor = None,
+    target: Target = HERE,
+) -> Page[AlarmLine]:
+    """List CloudWatch alarms with their state and why."""
+    metric_alarms, composites = read_alarms(aws(target), state, name_prefix)
+    lines = sorted(
+        [*map(_metric_line, metric_alarms), *map(_composite_line, composites)],
+        key=lambda line: (line.state != "ALARM", line.name),
+    )
+    firing = sum(line.state == "ALARM" for line in lines)
+    silent = sum(line.notifies == 0 for line in lines)
+    summary = f"{len(lines)} alarms, {firing} firing, {silent} notify nobody"
+    return page(lines, cursor=cursor, summary=summary)
+
+
+@read_tool
+def triage_alarms(target: Target = HERE) -> Triage:
+    """Which alarms are firing, about what, likely why, and what to do first."""
+    metric_alarms, composites = read_alarms(aws(target), "ALARM", None)
+    return triage([_alarm(found) for found in metric_alarms], composites=len(composites))
+
+
+def read_alarms(
+    a: Aws, state: str | None, name_prefix: str | None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The metric alarms and the composite alarms, as DescribeAlarms gives them.
+
+    The state is filtered here too: the emulator ignores it beside a prefix.
+    """
+    wanted: dict[str, Any] = {"AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}
+    if state:
+        wanted["StateValue"] = state
+    if name_prefix:
+        wanted["AlarmNamePrefix"] = name_prefix
+    pages = a.client("cloudwatch").get_paginator("describe_alarms").paginate(**wanted)
+    answers = list(pages)
+
+    def found(kind: str) -> list[dict[str, Any]]:
+        alarms = [alarm for answer in answers for alarm in answer.get(kind, [])]
+        return [alarm for alarm in alarms if state in (None, alarm["StateValue"])]
+
+    return found("MetricAlarms"), found("CompositeAlarms")
+
+
+def _metric_line(found: dict[str, Any]) -> AlarmLine:
+    statistic = found.get("Statistic") or found.get("ExtendedStatistic") or "expression"
+    condition = (
+        f"{statistic} {found.get('ComparisonOperator', '')} {found.get('Threshold', 0):g}, "
+        f"{found.get('DatapointsToAlarm') or found['EvaluationPeriods']} of "
+        f"{found['EvaluationPeriods']} x {found.get('Period', 0)} s"
+    )
+    metric = f"{found.get('Namespace', '')}/{found.get('MetricName', 'expression')}"
+    return _line(found, clean(metric, 300), condition)
+
+
+def _composite_line(found: dict[str, Any]) -> AlarmLine:
+    return _line(found, "composite", clean(found.get("AlarmRule", ""), 300))
+
+
+def _line(found: dict[str, Any], metric: str, condition: str) -> AlarmLine:
+    return AlarmLine(
+        name=clean(found["AlarmName"], 255),
+        state=found["StateValue"],
+        metric=metric,
+        condition=condition,
+        reason=clean(found.get("StateReason", ""), 200),
+        since=found.get("StateTransitionedTimestamp") or found.get("StateUpdatedTimestamp"),
+        notifies=len(found.get("AlarmActions") or []) if found.get("ActionsEnabled", True) else 0,
+    )
+
+
+def _alarm(found: dict[str, Any]) -> Alarm:
+    dimensions = {d["Name"]: clean(d["Value"], 255) for d in found.get("Dimensions") or []}
+    return Alarm(
+        name=clean(found["AlarmName"], 255),
+        namespace=found.get("Namespace", ""),
+        metric=found.get("MetricName", "expression"),
+        dimensions=dimensions,
+        reason=clean(found.get("StateReason", ""), 200),
+        since=found.get("StateTransitionedTimestamp") or found.get("StateUpdatedTimestamp"),
+    )

@@ -1,0 +1,1 @@
+"""What is judged, by topic: pure functions over facts."""

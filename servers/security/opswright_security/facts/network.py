@@ -1,0 +1,77 @@
+"""Reads the network: security groups, ACLs, VPCs, route tables, load balancers."""
+
+from typing import Any
+
+from opswright_core.verdicts import attempt
+from opswright_security.reading import Fact, Reader
+
+
+def load_security_groups(reader: Reader) -> list[Fact]:
+    """Every security group of the region."""
+    return _facts(reader, "describe_security_groups", "SecurityGroups", "GroupId")
+
+
+def load_default_groups(reader: Reader) -> list[Fact]:
+    """The group that every VPC is born with."""
+    return [g for g in reader.load(load_security_groups) if g["GroupName"] == "default"]
+
+
+def load_network_acls(reader: Reader) -> list[Fact]:
+    """Network ACLs that guard at least one subnet."""
+    facts = _facts(reader, "describe_network_acls", "NetworkAcls", "NetworkAclId")
+    return [fact for fact in facts if fact.get("Associations")]
+
+
+def load_interfaces(reader: Reader) -> list[Fact]:
+    """Network interfaces, with the groups they carry."""
+    return _facts(reader, "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId")
+
+
+def load_subnets(reader: Reader) -> list[Fact]:
+    """Every subnet of the region."""
+    return _facts(reader, "describe_subnets", "Subnets", "SubnetId")
+
+
+def load_route_tables(reader: Reader) -> list[Fact]:
+    """Every route table of the region."""
+    return _facts(reader, "describe_route_tables", "RouteTables", "RouteTableId")
+
+
+def load_vpcs(reader: Reader) -> list[Fact]:
+    """VPCs with their `flow_logs` and the number of `interfaces` in them (each may be Unread)."""
+    logs = attempt(lambda: reader.pages("ec2", "describe_flow_logs", "FlowLogs"))
+    interfaces = attempt(lambda: reader.load(load_interfaces))
+    vpcs = reader.pages("ec2", "describe_vpcs", "Vpcs")
+    return [
+        Fact(
+            vpc["VpcId"],
+            {
+                **vpc,
+                "flow_logs": [log for log in logs if log.get("ResourceId") == vpc["VpcId"]]
+                if isinstance(logs, list)
+                else logs,
+                "interfaces": sum(i.get("VpcId") == vpc["VpcId"] for i in interfaces)
+                if isinstance(interfaces, list)
+                else interfaces,
+            },
+        )
+        for vpc in vpcs
+    ]
+
+
+def load_load_balancers(reader: Reader) -> list[Fact]:
+    """Application and network load balancers, with their `listeners` (may be Unread)."""
+
+    def one(balancer: dict[str, Any]) -> Fact:
+        arn = balancer["LoadBalancerArn"]
+        listeners = attempt(
+            lambda: reader.pages("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
+        )
+        return Fact(balancer["LoadBalancerName"], {**balancer, "listeners": listeners})
+
+    found = reader.pages("elbv2", "describe_load_balancers", "LoadBalancers")
+    return reader.each(found, one)
+
+
+def _facts(reader: Reader, operation: str, key: str, id_key: str) -> list[Fact]:
+    return [Fact(item[id_key], item) for item in reader.pages("ec2", operation, key)]

@@ -1,0 +1,157 @@
+"""Reads one account once: every answer is kept, every refusal says which permission was missing."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from opswright_core.aws import Aws, is_absent, translate
+from opswright_core.errors import AccessDeniedError, CloudError, EmulatorGapError
+from opswright_core.verdicts import Unread, attempt
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+THREADS = 8
+
+# IAM's prefix where it is not the name of boto3's client.
+_PREFIXES = {
+    "elbv2": "elasticloadbalancing",
+    "efs": "elasticfilesystem",
+    "s3control": "s3",
+    "accessanalyzer": "access-analyzer",
+}
+# The permission where it is not named after the operation.
+_PERMISSIONS = {
+    ("s3", "ListBuckets"): "s3:ListAllMyBuckets",
+    ("s3", "GetBucketEncryption"): "s3:GetEncryptionConfiguration",
+    ("s3", "GetPublicAccessBlock"): "s3:GetBucketPublicAccessBlock",
+    ("s3control", "GetPublicAccessBlock"): "s3:GetAccountPublicAccessBlock",
+}
+_RAISE: Any = object()
+
+
+class UnreadError(Exception):
+    """A judge asked for what could not be read; the runner makes it UNKNOWN."""
+
+    def __init__(self, unread: Unread) -> None:
+        super().__init__(unread.reason)
+        self.unread = unread
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that was read, with AWS's field names; what could not be read is `Unread`.
+
+    Asking for an unread field raises UnreadError, so that no judge can take it for empty.
+    """
+
+    id: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        return known(self.fields[name])
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The field, or `default` where AWS left it out."""
+        return known(self.fields.get(name, default))
+
+
+def known(value: T | Unread) -> T:
+    """The value itself. Raises UnreadError when it could not be read."""
+    if isinstance(value, Unread):
+        raise UnreadError(value)
+    return value
+
+
+class Reader:
+    """Reads of one account and region; made for one tool call, so that nothing in it is stale."""
+
+    def __init__(self, aws: Aws) -> None:
+        self.aws = aws
+        self.read_at = datetime.now(UTC)
+        self._facts: dict[Any, Future[Any]] = {}
+        self._lock = threading.Lock()
+
+    def load(self, loader: Callable[["Reader"], T]) -> T:
+        """What a loader reads, read once however many ask. Raises CloudError as the loader did."""
+        with self._lock:
+            future = self._facts.get(loader)
+            mine = future is None
+            if future is None:
+                future = self._facts[loader] = Future()
+        if mine:
+            try:
+                future.set_result(loader(self))
+            except Exception as exc:
+                future.set_exception(exc)
+        answer: T = future.result()
+        return answer
+
+    def call(self, service: str, operation: str, *, absent: Any = _RAISE, **params: Any) -> Any:
+        """One AWS call. A NotFound-like answer gives `absent`, if given; else raises CloudError."""
+        client = self.aws.client(service)
+        if service == "s3control" and self.aws.is_emulator:
+            client.meta.events.register("before-sign", _to_emulator, unique_id="opswright-emulator")
+        try:
+            return getattr(client, operation)(**params)
+        except Exception as exc:
+            error = _named(exc, client, service, operation)
+            if absent is not _RAISE and _says_absent(exc, error):
+                return absent
+            raise error from exc
+
+    def pages(self, service: str, operation: str, key: str, **params: Any) -> list[Any]:
+        """Every item of a paginated AWS call. Raises CloudError."""
+        try:
+            return self.aws.pages(service, operation, key, **params)
+        except Exception as exc:
+            raise _named(exc, self.aws.client(service), service, operation) from exc
+
+    def maybe(self, service: str, operation: str, *, absent: Any = _RAISE, **params: Any) -> Any:
+        """The same as `call`, with `Unread` in place of an exception."""
+        return attempt(lambda: self.call(service, operation, absent=absent, **params))
+
+    def each(self, items: Iterable[T], read: Callable[[T], U]) -> list[U]:
+        """Read something of every item, several at a time; in the order of the items."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            return list(pool.map(read, items))
+
+
+def picked(answer: Any, *path: str) -> Any:
+    """The part of an answer at a path; an `Unread` stays what it is, a missing key gives None."""
+    for key in path:
+        if isinstance(answer, Unread) or answer is None:
+            return answer
+        answer = answer.get(key)
+    return answer
+
+
+def _named(exc: Exception, client: Any, service: str, operation: str) -> Exception:
+    """The translated error with the operation and the permission in IAM's spelling."""
+    error = translate(exc)
+    if not isinstance(error, CloudError):
+        return error
+    plain = client.meta.method_to_api_mapping[operation]
+    error.operation = f"{_PREFIXES.get(service, service)}:{plain}"
+    if isinstance(error, AccessDeniedError):
+        permission = _PERMISSIONS.get((service, plain), error.operation)
+        return AccessDeniedError(
+            f"{error.operation}: {error.code}. Grant {permission} and call again.",
+            operation=error.operation,
+            code=error.code,
+            permission=permission,
+        )
+    return error
+
+
+def _to_emulator(request: Any, **_: Any) -> None:
+    """Undo what S3 Control does: the account id before a host that is a loopback address."""
+    account_id = request.headers.get("x-amz-account-id", "")
+    request.url = request.url.replace(f"//{account_id}.", "//", 1)
+
+
+def _says_absent(exc: Exception, error: Exception) -> bool:
+    return is_absent(exc) and not isinstance(error, EmulatorGapError)

@@ -1,0 +1,1 @@
+"""Know-how that needs no model."""

@@ -1,0 +1,153 @@
+"""Many writers, one store: nothing lost, nothing half done."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastmcp import Client
+from fastmcp.client.transports import StdioTransport
+
+from opswright_core.errors import ConflictError
+from opswright_knowledge.records import HOST, ResourceRecord
+from opswright_knowledge.store import Store
+
+WRITER = Path(__file__).with_name("writer.py")
+WRITES = 200
+
+
+def start(url: str, name: str, count: Any, batch: Any) -> Any:
+    command = [sys.executable, str(WRITER), url, name, str(count), str(batch)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def contents(url: str) -> Any:
+    """(counter, resource ids, revisions) of a store, opened afresh."""
+    store = Store(url)
+    with store.reading() as unit:
+        counter = unit.context.get("shared", "counter")
+        total = sum(unit.resources.find(limit=0)[1].values())
+        found, _ = unit.resources.find(limit=total)
+        changes, _ = unit.changes.after(0, limit=1_000_000)
+        assert unit.revision == len(changes)
+    store.close()
+    return (counter.value if counter else 0), [r.id for r in found], [c.revision for c in changes]
+
+
+@pytest.mark.slow
+def test_eight_processes_lose_no_update(url: str) -> None:
+    writers = [start(url, f"p{i}", WRITES, 1) for i in range(8)]
+    for writer in writers:
+        writer.communicate(timeout=150)
+        assert writer.returncode == 0
+    counter, ids, revisions = contents(url)
+    assert counter == len(ids) == 8 * WRITES
+    assert revisions == list(range(1, 2 * 8 * WRITES + 1))
+
+
+def test_eight_threads_lose_no_update(url: str) -> None:
+    store = Store(url)
+
+    def write(thread: int) -> None:
+        for number in range(WRITES):
+            with store.writing(HOST) as unit:
+                counter = unit.context.get("shared", "counter")
+                unit.context.put("shared", "counter", (counter.value if counter else 0) + 1)
+                unit.resources.put([ResourceRecord(type="t", id=f"{thread}-{number}")])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    store.close()
+    counter, ids, revisions = contents(url)
+    assert counter == len(ids) == 8 * WRITES
+    assert revisions == list(range(1, 2 * 8 * WRITES + 1))
+
+
+def test_compare_and_set_from_many_threads_counts_every_success_once(url: str) -> None:
+    store = Store(url)
+
+    def add(_: int) -> None:
+        while True:
+            with store.reading() as unit:
+                entry = unit.context.get("s", "n")
+            value, revision = (entry.value, entry.revision) if entry else (0, 0)
+            try:
+                with store.writing(HOST) as unit:
+                    unit.context.put("s", "n", value + 1, revision)
+            except ConflictError:
+                continue
+            return
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(100)))
+    with store.reading() as unit:
+        entry = unit.context.get("s", "n")
+    assert entry is not None
+    assert entry.value == 100
+    store.close()
+
+
+@pytest.mark.parametrize("lines", [1, 7, 20])
+def test_a_killed_writer_loses_nothing_acknowledged_and_leaves_no_half_batch(
+    url: str, lines: Any
+) -> None:
+    batch = 50
+    writer = start(url, "p", 10_000, batch)
+    acknowledged = -1
+    for line in writer.stdout:
+        acknowledged = int(line)
+        if acknowledged + 1 >= lines:
+            break
+    writer.kill()
+    rest, _ = writer.communicate()
+    acknowledged = max([acknowledged, *map(int, rest.split())])
+    counter, ids, revisions = contents(url)
+    assert counter >= acknowledged + 1
+    assert len(ids) == counter * batch
+    assert revisions == list(range(1, len(revisions) + 1))
+    after = start(url, "q", 1, batch)
+    after.communicate(timeout=60)
+    assert after.returncode == 0
+    assert contents(url)[0] == counter + 1
+
+
+def test_a_transaction_that_fails_midway_leaves_nothing(url: str) -> None:
+    store = Store(url)
+
+    def write_and_fail() -> None:
+        with store.writing(HOST) as unit:
+            unit.context.put("s", "k", 1)
+            unit.resources.put([ResourceRecord(type="t", id="a")])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail()
+    assert contents(url) == (0, [], [])
+    store.close()
+
+
+async def test_two_servers_over_stdio_share_one_store(tmp_path: Any) -> Any:
+    def server() -> Client[Any]:
+        environment = {"OPSWRIGHT_STATE_DIR": str(tmp_path), "OPSWRIGHT_MIND": "skills"}
+        arguments = ["-m", "opswright_knowledge", "--toolsets", "all"]
+        return Client(StdioTransport(sys.executable, arguments, env=environment, keep_alive=False))
+
+    async with server() as one, server() as other:
+        vpc = {"type": "ec2:vpc", "id": "vpc-1"}
+        await one.call_tool("record_resources", {"resources": [vpc], "by": {"agent": "a"}})
+        found = await other.call_tool("find_resources", {"type": "ec2:vpc"})
+        assert found.structured_content["items"][0]["recorded_by"] == "a"
+        await other.call_tool(
+            "set_context", {"scope": "s", "key": "k", "value": 1, "expected_revision": 0}
+        )
+        stale = await one.call_tool(
+            "set_context",
+            {"scope": "s", "key": "k", "value": 2, "expected_revision": 0},
+            raise_on_error=False,
+        )
+        assert stale.is_error
+        assert "revision 2, not 0" in stale.content[0].text
+        (content,) = await one.read_resource("knowledge://changes")
+        assert '"revision":2' in content.text
