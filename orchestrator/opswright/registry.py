@@ -75,7 +75,7 @@ class Agent:
                 return
             if time.monotonic() < self._closed_until:
                 raise AgentDownError(
-                    f"{self.name} failed {self._failures} times; it is left alone for a while"
+                    f"{self.error} (it failed {self._failures} times and is left alone for a while)"
                 )
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):

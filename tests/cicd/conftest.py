@@ -4,43 +4,14 @@ import base64
 import os
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from opswright import sandbox
-from opswright.sandbox import Sandbox
-
 BUCKET = "opswright-releases"
-
-# moto 5.2.5 keeps the user data of a second template version as text, and then refuses to launch.
-_MENDED = """
-from moto.core.types import Base64EncodedString
-from moto.ec2.models.launch_templates import LaunchTemplateVersion
-
-
-def user_data(version):
-    data = version.data.get("UserData")
-    return Base64EncodedString(data) if isinstance(data, str) else data
-
-
-LaunchTemplateVersion.user_data = property(user_data)
-"""
-
-
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """The AWS emulator of this test worker, able to launch from a new launch-template version."""
-    state_dir = tmp_path_factory.mktemp("emulator")
-    (state_dir / "sitecustomize.py").write_text(_MENDED)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(state_dir))
-        running = sandbox.up(state_dir)
-    yield running
-    sandbox.down(state_dir)
 
 
 class GitRepository:

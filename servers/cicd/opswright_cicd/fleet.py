@@ -156,7 +156,13 @@ class Fleet:
         )
 
     def terminate(self, instance_id: str) -> None:
-        """Take one instance out; the group starts another from the version it is set to."""
+        """Take one instance out; the group starts another from the version it is set to.
+
+        AWS deregisters what its group terminates; an emulator leaves it in the target group.
+        """
+        self.a.client("elbv2").deregister_targets(
+            TargetGroupArn=self.target_group_arn, Targets=[{"Id": instance_id}]
+        )
         self.a.client("autoscaling").terminate_instance_in_auto_scaling_group(
             InstanceId=instance_id, ShouldDecrementDesiredCapacity=False
         )
