@@ -36,7 +36,7 @@ class AwsTarget(BaseModel):
 
 
 HERE = AwsTarget()
-Target = Annotated[AwsTarget, Field(description="Default: environment")]
+Target = Annotated[AwsTarget, Field(description="AWS profile, region, role; default: environment")]
 
 
 @dataclass

@@ -4,26 +4,51 @@ from typing import Any
 
 
 def brief(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same schema without what says nothing: the null of an optional value, and empty defaults.
+    """The same schema without what a model does not need, though every bound is still checked.
 
-    Leaving such an argument out means null; null itself is still accepted.
+    Left out: the null of an optional value and empty defaults (leaving such an argument out means
+    null, which itself is still accepted); an object's default that its fields have already; the
+    docstrings of models, for which the argument's own description stands; greatest lengths, which
+    only a broken call reaches; and inside an argument, whether further keys are accepted.
     """
-    return {key: _brief(value) for key, value in schema.items()}
+    models = schema.get("$defs", {})
+    short = {key: _brief(value, models) for key, value in schema.items()}
+    for model in short.get("$defs", {}).values():
+        model.pop("description", None)
+    return short
 
 
-def _brief(value: Any) -> Any:
+def _brief(value: Any, models: dict[str, Any]) -> Any:
     if isinstance(value, list):
-        return [_brief(item) for item in value]
+        return [_brief(item, models) for item in value]
     if not isinstance(value, dict):
         return value
-    short = {key: _brief(inner) for key, inner in value.items()}
-    if "default" in value and _is_empty(value["default"]):
+    short = {key: _brief(inner, models) for key, inner in value.items() if not _is_idle(key, inner)}
+    if "default" in value and _is_idle_default(value, models):
         del short["default"]
         some = [option for option in short.get("anyOf", []) if option != {"type": "null"}]
         if len(some) == 1 and len(short["anyOf"]) == 2:
             del short["anyOf"]
             short = {**some[0], **short}
     return short
+
+
+def _is_idle(key: str, value: Any) -> bool:
+    """Whether a keyword is left out. A property of that name is not: its schema is an object."""
+    return (key == "maxLength" and isinstance(value, int)) or (
+        key == "additionalProperties" and isinstance(value, bool)
+    )
+
+
+def _is_idle_default(schema: dict[str, Any], models: dict[str, Any]) -> bool:
+    default = schema["default"]
+    if _is_empty(default):
+        return True
+    model = models.get(str(schema.get("$ref", "")).removeprefix("#/$defs/"), {})
+    fields = model.get("properties", {})
+    return isinstance(default, dict) and default == {
+        name: field["default"] for name, field in fields.items() if "default" in field
+    }
 
 
 def _is_empty(default: Any) -> bool:

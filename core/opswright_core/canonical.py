@@ -14,6 +14,11 @@ def canonical_json(value: Any) -> str:
     )
 
 
+def size_bytes(value: Any) -> int:
+    """How many bytes the canonical JSON takes as UTF-8."""
+    return len(canonical_json(value).encode())
+
+
 def digest(value: Any) -> str:
     """SHA-256 of the canonical JSON, in hex."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()

@@ -49,14 +49,18 @@ def list_changes(
     cursor: Annotated[str | None, Field(description="From the page before")] = None,
 ) -> Page[ChangeLine]:
     """List this server's recent changes, newest first, from the journal."""
-    rt = runtime()
-    records = [load(rt, change_id) for change_id in rt.journal.recent(200)]
-    lines = [
+    lines = recent_changes(runtime(), 200)
+    return page(lines, cursor=cursor, summary=f"{len(lines)} changes")
+
+
+def recent_changes(rt: Runtime, limit: int) -> list[ChangeLine]:
+    """The last changes of a server, newest first."""
+    records = [load(rt, change_id) for change_id in rt.journal.recent(limit)]
+    return [
         ChangeLine(change_id=r.change_id, tool=r.tool, status=r.status, summary=r.summary, at=r.at)
         for r in records
         if r.tool
     ]
-    return page(lines, cursor=cursor, summary=f"{len(lines)} changes")
 
 
 @read_tool

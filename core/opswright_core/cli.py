@@ -2,6 +2,8 @@
 
 import argparse
 import dataclasses
+import logging
+import os
 import sys
 import threading
 import time
@@ -10,13 +12,17 @@ from typing import Any, get_args
 
 import opswright_core
 from opswright_core import logs
+from opswright_core.authentication import Callers, is_loopback
 from opswright_core.errors import BadInputError, OpswrightError
+from opswright_core.lifetime import ends_with_host
 from opswright_core.protocol import THREAD_NAME
 from opswright_core.settings import ApprovalPolicy, Settings, parse_toolsets
 from opswright_core.text import clean
 
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-FINISH_SECONDS = 10.0
+log = logging.getLogger(__name__)
+
+FINISH_SECONDS = 1.0
+"""How long changes under way may still run when the host has gone."""
 
 
 def main(
@@ -29,13 +35,12 @@ def main(
         settings = _settings(arguments)
         if arguments.command == "approve":
             return _approve(create_server(settings), arguments.change_id)
-        if arguments.transport == "http" and arguments.host not in LOOPBACK:
-            raise BadInputError(
-                f"refusing to listen on {arguments.host}: without authentication only 127.0.0.1 "
-                "is safe"
-            )
-        _serve(create_server(settings), arguments)
-        _let_changes_finish()
+        if arguments.transport == "http":
+            _serve_http(create_server, settings, arguments)
+        else:
+            with ends_with_host():
+                create_server(settings).run("stdio", show_banner=False)
+                _let_changes_finish()
     except OpswrightError as exc:
         print(f"opswright-{_dashed(name)}: {exc}", file=sys.stderr)
         return 2
@@ -55,6 +60,23 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument("--transport", choices=["stdio", "http"], default="stdio")
     parser.add_argument("--host", default="127.0.0.1", help="for http (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="for http (default: %(default)s)")
+    parser.add_argument(
+        "--allowed-host",
+        action="append",
+        help="for http: a name that clients may reach the server by, besides the address it "
+        "listens on; can be repeated",
+    )
+    parser.add_argument(
+        "--token-file",
+        help="for http: accept these callers, a line name:token each (or OPSWRIGHT_TOKEN_FILE; "
+        "OPSWRIGHT_BEARER_TOKENS holds the same, comma-separated)",
+    )
+    for option, what in (
+        ("--jwt-jwks-uri", "where a JWT issuer's keys are (or OPSWRIGHT_JWT_JWKS_URI)"),
+        ("--jwt-issuer", "the issuer that JWTs must name (or OPSWRIGHT_JWT_ISSUER)"),
+        ("--jwt-audience", "the audience that JWTs must name (or OPSWRIGHT_JWT_AUDIENCE)"),
+    ):
+        parser.add_argument(option, metavar="TEXT", help=f"for http: {what}")
     parser.add_argument(
         "--allow-writes",
         action="store_true",
@@ -108,17 +130,37 @@ def _approve(server: Any, change_id: str) -> int:
     return 0
 
 
-def _serve(server: Any, arguments: argparse.Namespace) -> None:
-    if arguments.transport == "stdio":
-        server.run("stdio", show_banner=False)
-    else:
-        server.run(
-            "http",
-            show_banner=False,
-            host=arguments.host,
-            port=arguments.port,
-            host_origin_protection=True,
-        )
+def _serve_http(
+    create_server: Callable[[Settings], Any], settings: Settings, arguments: argparse.Namespace
+) -> None:
+    callers = Callers.read(
+        os.environ,
+        token_file=arguments.token_file,
+        jwt_jwks_uri=arguments.jwt_jwks_uri,
+        jwt_issuer=arguments.jwt_issuer,
+        jwt_audience=arguments.jwt_audience,
+    )
+    provider = callers.provider()
+    if not is_loopback(arguments.host):
+        if provider is None:
+            raise BadInputError(
+                f"refusing to listen on {arguments.host} without authentication: name the callers "
+                "with --token-file (name:token lines), OPSWRIGHT_BEARER_TOKENS or the --jwt-* "
+                "options, or keep to --host 127.0.0.1"
+            )
+        log.warning("listening on %s without TLS; put a TLS proxy before it", arguments.host)
+    server = create_server(settings)
+    server.auth = provider
+    server.run(
+        "http",
+        show_banner=False,
+        host=arguments.host,
+        port=arguments.port,
+        host_origin_protection=True,
+        allowed_hosts=arguments.allowed_host,
+        uvicorn_config={"log_config": None},  # its own writes requests to stdout
+    )
+    _let_changes_finish()
 
 
 def _let_changes_finish() -> None:

@@ -59,6 +59,8 @@ class Journal:
     path: Path
     server: str
     owner: str = field(default_factory=lambda: process_identity(os.getpid()))
+    on_event: Callable[[str], object] = field(default=lambda _: None, repr=False)
+    """Told the change's id after each event that this process wrote, on the thread that did."""
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @cached_property
@@ -94,6 +96,7 @@ class Journal:
                 "VALUES (?,?,?,?,?,?,?)",
                 (change_id, self.server, kind, intent, at, record, chained),
             )
+        self.on_event(change_id)
         return True
 
     def events(self, change_id: str) -> list[Event]:

@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, Field
 
-from opswright_core.canonical import canonical_json, digest
+from opswright_core.canonical import digest, size_bytes
 from opswright_core.errors import BadInputError
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ def page(
     taken: list[T] = []
     size = 0
     for item in items[start : start + limit]:
-        size += len(canonical_json(item))
+        size += size_bytes(item)
         if taken and size > PAGE_BYTES:
             break
         taken.append(item)
@@ -69,35 +69,52 @@ def _start(cursor: str | None, state: str, total: int) -> int:
 
 _Place = tuple[str | int, ...]
 _LEAST_TEXT = 200
+_LEAST_MAP = 33
+"""More keys than any of the models' fields: such an object is a map, and may lose entries."""
 
 
 def trim(
     value: dict[str, Any], budget_bytes: int = BUDGET_BYTES
 ) -> tuple[dict[str, Any], list[str]]:
-    """Shorten the longest lists, then the longest texts, of a JSON value until it fits.
+    """Shorten the longest lists, then texts, then maps, of a JSON value until it fits.
 
-    Returns the shortened copy, and what lost how much in words.
+    The items of a page come last: its cursor goes on after them. Returns the shortened copy, and
+    what lost how much in words.
     """
     lost: dict[_Place, str] = {}
     totals: dict[_Place, int] = {}
-    while len(canonical_json(value)) > budget_bytes:
-        entries = list(_longish(value, ()))
-        lists = [e for e in entries if isinstance(e[1], list)]
-        texts = [e for e in entries if isinstance(e[1], str)]
-        path, found = max(lists or texts, key=lambda e: len(canonical_json(e[1])), default=((), ""))
-        if not found:
+    while size_bytes(value) > budget_bytes:
+        found = max(_longish(value, ()), key=_by_rank, default=None)
+        if found is None:
             break
-        kept = max(1, len(found) // 2)
-        total = totals.setdefault(path, len(found))
-        unit = "shown" if isinstance(found, list) else "characters shown"
+        path, long = found
+        kept = max(1, len(long) // 2)
+        total = totals.setdefault(path, len(long))
+        unit = "characters shown" if isinstance(long, str) else "shown"
         lost[path] = f"{'.'.join(map(str, path))}: {kept} of {total} {unit}"
-        value = _replace(value, path, found[:kept])
+        shorter = dict(list(long.items())[:kept]) if isinstance(long, dict) else long[:kept]
+        value = _replace(value, path, shorter)
     return value, list(lost.values())
 
 
-def _longish(value: Any, path: _Place) -> Iterator[tuple[_Place, list[Any] | str]]:
-    """Every list of two and more, and every text worth cutting, with where it is."""
+_Long = list[Any] | str | dict[str, Any]
+
+
+def _by_rank(found: tuple[_Place, _Long]) -> tuple[int, int]:
+    """The order of shortening: by kind, and the largest of a kind first."""
+    path, long = found
+    if path == ("items",):
+        rank = 0
+    else:
+        rank = 3 if isinstance(long, list) else 2 if isinstance(long, str) else 1
+    return rank, size_bytes(long)
+
+
+def _longish(value: Any, path: _Place) -> Iterator[tuple[_Place, _Long]]:
+    """Every list of two and more, every text worth cutting and every map, with where it is."""
     if isinstance(value, dict):
+        if path and len(value) >= _LEAST_MAP:
+            yield path, value
         for key, inner in value.items():
             yield from _longish(inner, (*path, key))
     elif isinstance(value, list):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from opswright_core.aws import HERE, Aws, AwsSessions, AwsTarget
 from opswright_core.settings import Settings
+from opswright_core.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     import asyncio
@@ -32,6 +33,8 @@ class Runtime:
     undo_handlers: "Mapping[str, UndoHandler]" = field(default_factory=dict)
     running: "dict[str, asyncio.Task[Any]]" = field(default_factory=dict)
     """Changes and agent tasks under way in this process, by id."""
+    subscriptions: Subscriptions = field(default_factory=Subscriptions)
+    """`runtime().subscriptions.publish(uri)` tells clients that a resource changed."""
     extras: dict[str, Any] = field(default_factory=dict)
     """A server's own long-lived objects (a store, a client), put there by its `create_server`."""
 

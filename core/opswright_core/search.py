@@ -14,7 +14,7 @@ K1, B = 1.2, 0.75
 
 _STOP_WORDS = """
     a an and any are as at be by can do does for from get give has have how i if in into is
-    it its let make me my no not of on or our please s should show so t tell than that the
+    it its let me my no not of on or our please s should show so t tell than that the
     their them then there these they this to us was we were what when where which who will
     with would you your
 """
@@ -28,7 +28,7 @@ _SYNONYMS = {
     "revert": "roll", "ship": "deploy", "rollout": "deploy", "deployment": "deploy",
     "alert": "alarm", "vulnerability": "vulnerabil", "vulnerable": "vulnerabil",
     "cve": "vulnerabil", "unhealthy": "health", "healthy": "health",
-    "observability": "monitor",
+    "observability": "monitor", "make": "create", "provision": "create",
 }  # fmt: skip
 
 

@@ -9,31 +9,35 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastmcp import FastMCP
-from fastmcp.exceptions import ValidationError
+from fastmcp.exceptions import ResourceError, ValidationError
 from fastmcp.server.middleware import Middleware, MiddlewareContext
 from fastmcp.tools.base import ToolResult
-from mcp_types import TextContent
 
 import opswright_core
 from opswright_core import change_tools
 from opswright_core.agent import tools as agent_tools
 from opswright_core.agent.skills import Skill, SkillBook
 from opswright_core.agent.tasks import Agent, TaskStore
+from opswright_core.answers import OWN_CLIENT, fit
 from opswright_core.aws import translate
 from opswright_core.brevity import brief
 from opswright_core.canonical import canonical_json
 from opswright_core.card import agent_card
-from opswright_core.changes import Record, load
+from opswright_core.change_resources import add_change_resources
 from opswright_core.errors import BadInputError, OpswrightError
 from opswright_core.journal import Journal
-from opswright_core.pages import BUDGET_BYTES, trim
+from opswright_core.results import SCHEME, ResultStore
 from opswright_core.runtime import Runtime, enter
 from opswright_core.settings import Settings
+from opswright_core.text import clean
 from opswright_core.undo import AwsUndo, UndoHandler
 
 log = logging.getLogger(__name__)
 
 Tool = Callable[..., Any]
+
+MOST_REASONS = 10
+ERROR_CHARACTERS = 4_000
 
 
 def build_server(
@@ -66,11 +70,12 @@ def build_server(
         "aws": AwsUndo(lambda t, s, r: rt.aws_sessions.open(t).client(s, r)),
         **(undo_handlers or {}),
     }
+    kept = ResultStore(settings.state_dir / "results.db")
     mcp: FastMCP[Any] = FastMCP(
         name,
         instructions,
         version=version,
-        middleware=[_Guard(rt)],
+        middleware=[_Guard(rt, kept)],
         mask_error_details=True,
         on_duplicate="error",
     )
@@ -104,15 +109,12 @@ def build_server(
             )
         )
 
-    @mcp.resource(
-        "journal://changes/{change_id}",
+    mcp.resource(
+        SCHEME + "{name}",
         mime_type="application/json",
-        description="One change, every event",
-    )
-    def journalled(change_id: str) -> str:
-        record: Record = load(rt, change_id)
-        events = [{"at": e.at, "kind": e.kind, **e.body} for e in rt.journal.events(change_id)]
-        return canonical_json({"change_id": change_id, "status": record.status, "events": events})
+        description="A whole answer that was shortened; kept for an hour",
+    )(kept.read)
+    add_change_resources(mcp, rt)
 
     @mcp.custom_route("/health", methods=["GET"])
     async def health(_: Any) -> Any:
@@ -136,8 +138,9 @@ def _narrow(mcp: FastMCP[Any], tools: Sequence[Tool], settings: Settings) -> Non
         raise BadInputError(
             f"no toolset {', '.join(sorted(unknown))}; there are: all, {', '.join(sorted(known))}"
         )
-    if hidden := {f"toolset:{toolset}" for toolset in known - wanted}:
-        mcp.disable(tags=hidden)
+    # By name: what core adds (tasks, the journal) is needed with every toolset.
+    if hidden := {t.__name__ for t in tools if _meta(t)["toolset"] not in wanted}:
+        mcp.disable(names=hidden, components={"tool"})
     if not settings.allow_writes:
         mcp.disable(tags={"write", "destructive"})
 
@@ -145,8 +148,9 @@ def _narrow(mcp: FastMCP[Any], tools: Sequence[Tool], settings: Settings) -> Non
 class _Guard(Middleware):
     """Around every call: the runtime, errors that say what to do, the output budget."""
 
-    def __init__(self, rt: Runtime) -> None:
+    def __init__(self, rt: Runtime, kept: ResultStore) -> None:
         self._runtime = rt
+        self._kept = kept
 
     async def on_message(self, context: MiddlewareContext[Any], call_next: Any) -> Any:
         leave = enter(self._runtime)
@@ -160,56 +164,51 @@ class _Guard(Middleware):
             result = await call_next(context)
         except ValidationError as exc:
             raise BadInputError(_explain(context.message.name, exc)) from exc
-        except OpswrightError:
+        except OpswrightError as exc:
+            exc.args = (clean(str(exc), ERROR_CHARACTERS),)  # it may quote what was sent or read
             raise
         except Exception as exc:
             error = translate(exc.__cause__ if isinstance(exc.__cause__, Exception) else exc)
             if isinstance(error, OpswrightError):
+                error.args = (clean(str(error), ERROR_CHARACTERS),)
                 raise error from exc
             raise
-        return _fit(result) if isinstance(result, ToolResult) else result
+        if not isinstance(result, ToolResult):
+            return result
+        return await fit(result, self._kept, structured_only=self._reads_structured(context))
 
+    async def on_read_resource(self, context: MiddlewareContext[Any], call_next: Any) -> Any:
+        try:
+            return await call_next(context)
+        except Exception as exc:
+            cause = exc if isinstance(exc, OpswrightError) else exc.__cause__
+            if isinstance(cause, OpswrightError):
+                raise ResourceError(clean(str(cause), ERROR_CHARACTERS)) from exc
+            raise
 
-def _fit(result: ToolResult) -> ToolResult:
-    answer = result.structured_content
-    if answer is None:
-        return result
-    failed = answer.get("status") in {"failed", "outcome_unknown", "interrupted"} and (
-        "change_id" in answer or "task_id" in answer
-    )
-    size = len(canonical_json(answer))
-    if not failed and size <= BUDGET_BYTES:
-        return result
-    lost: list[str] = []
-    if size > BUDGET_BYTES:
-        answer, lost = trim(answer)
-    text = canonical_json(answer)
-    if failed and answer.get("error"):
-        text = f"{answer['error']}\n{answer.get('next', '')}\n{text}"
-    content = [TextContent(type="text", text=text)]
-    if lost:
-        note = f"Shortened to fit: {'; '.join(lost)}. Ask for less, or for the next page."
-        content.append(TextContent(type="text", text=note))
-    return ToolResult(
-        content=content,
-        structured_content=answer,
-        meta=result.meta,
-        is_error=result.is_error or failed,
-    )
+    def _reads_structured(self, context: MiddlewareContext[Any]) -> bool:
+        if self._runtime.settings.answers == "structured":
+            return True
+        within = context.fastmcp_context
+        params = within.session.client_params if within and within.request_context else None
+        return params is not None and params.client_info.name == OWN_CLIENT
 
 
 def _explain(tool: str, exc: ValidationError) -> str:
     errors = getattr(exc.__cause__, "errors", None)
     if errors is None:
         return str(exc)
+    found = errors(include_url=False)
     lines = []
-    for error in errors(include_url=False):
-        where = ".".join(str(part) for part in error["loc"]) or "arguments"
-        sent = repr(error.get("input"))[:80]
+    for error in found[:MOST_REASONS]:
+        where = clean(".".join(str(part) for part in error["loc"]), 120) or "arguments"
+        sent = clean(repr(error.get("input")), 80)
         if error["type"] in {"missing", "missing_argument"}:
             lines.append(f"{where} is required")
         elif error["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
             lines.append(f"{where} is not an argument of {tool}")
         else:
             lines.append(f"{where}: {error['msg']} (sent {sent})")
+    if len(found) > MOST_REASONS:
+        lines.append(f"and {len(found) - MOST_REASONS} more")
     return f"{tool}: {'; '.join(lines)}. Its input schema in tools/list says what it takes."

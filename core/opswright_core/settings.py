@@ -10,6 +10,7 @@ from opswright_core.errors import BadInputError
 
 ApprovalPolicy = Literal["token", "out-of-band", "deny", "auto"]
 Mind = Literal["auto", "claude", "skills"]
+Answers = Literal["both", "structured"]
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
 
@@ -33,6 +34,8 @@ class Settings:
     mind: Mind = "auto"
     model: str = DEFAULT_MODEL
     state_dir: Path = field(default_factory=state_directory)
+    answers: Answers = "both"
+    """`structured` makes the text of an answer one line, for hosts that pass both forms on."""
     wait_seconds: float = 25.0
     """How long a call may wait before it answers `working`; hosts give up at 30-60 s."""
     approval_seconds: float = 600.0
@@ -43,6 +46,7 @@ class Settings:
         """Read `OPSWRIGHT_ALLOW_WRITES`, `_TOOLSETS`, `_APPROVALS`, `_MIND`, `_MODEL` and so on."""
         approvals = environ.get("OPSWRIGHT_APPROVALS", "token")
         mind = environ.get("OPSWRIGHT_MIND", "auto")
+        answers = environ.get("OPSWRIGHT_ANSWERS", "both")
         return cls(
             allow_writes=environ.get("OPSWRIGHT_ALLOW_WRITES", "").lower() in {"1", "true", "yes"},
             toolsets=parse_toolsets(environ.get("OPSWRIGHT_TOOLSETS", "default")),
@@ -50,6 +54,7 @@ class Settings:
             mind=_one_of(Mind, mind, "OPSWRIGHT_MIND"),
             model=environ.get("OPSWRIGHT_MODEL") or DEFAULT_MODEL,
             state_dir=state_directory(environ),
+            answers=_one_of(Answers, answers, "OPSWRIGHT_ANSWERS"),
         )
 
 

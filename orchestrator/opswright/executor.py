@@ -145,11 +145,10 @@ def conclude(outcomes: list[StepOutcome]) -> RunStatus:
         return "done"
     if "needs_approval" in statuses:
         return "waiting"
-    return (
-        "partial"
-        if any(o.status == "done" or o.change_ids or o.value for o in outcomes)
-        else "failed"
+    begun = any(
+        o.status == "done" or o.change_ids or o.value.get("status") == "partial" for o in outcomes
     )
+    return "partial" if begun else "failed"
 
 
 def _blocked(run: Run, before: list[StepOutcome]) -> StepOutcome | None:

@@ -136,7 +136,9 @@ class Agent:
     async def _open(self) -> Any:
         from fastmcp import Client
 
-        client: Any = Client(self._transport())
+        from opswright_core.answers import own_client
+
+        client: Any = Client(self._transport(), client_info=own_client())
         await client.__aenter__()
         try:
             listed = await client.list_tools()

@@ -200,6 +200,10 @@ def show_report(console: Console, report: Report) -> None:
             console.print(f"  [{colour}]{item['verdict']:8}[/]{told}", highlight=False)
     for step, verdict in report.verdicts.items():
         console.print(f"[bold]{escape(step)}[/] {escape(verdict)}", highlight=False)
+        if passed := report.passed.get(step):
+            console.print(
+                f"  [green]in order:[/] [dim]{escape('; '.join(passed))}[/]", highlight=False
+            )
     if report.estimate and "monthly_usd" in report.estimate:
         least = "at least " if report.estimate.get("is_lower_bound") else ""
         console.print(

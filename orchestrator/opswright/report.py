@@ -36,6 +36,9 @@ class Report(BaseModel):
     )
     estimate: dict[str, Any] | None = None
     verdicts: dict[str, str] = Field(default_factory=dict)
+    passed: dict[str, list[str]] = Field(
+        default_factory=dict, description="What a judging step found in order"
+    )
     answers: dict[str, Any] = Field(
         default_factory=dict, description="What agents reported, by step"
     )
@@ -80,6 +83,11 @@ def make_report(run: Run, outcomes: Mapping[str, StepOutcome]) -> Report:
         estimate=run.previews.get("estimate"),
         verdicts={
             s: f"{v['verdict']}: {v.get('summary', '')}" for s, v in done.items() if "verdict" in v
+        },
+        passed={
+            s: [c["name"] for c in v.get("checks", []) if c["verdict"] == "PASS"]
+            for s, v in done.items()
+            if "verdict" in v
         },
         answers={
             s: _answer(v)
@@ -138,6 +146,9 @@ def _next(run: Run, outcomes: Mapping[str, StepOutcome]) -> list[str]:
     lines = [f"opswright status {run.run_id}          what each step did"]
     if run.status == "waiting":
         lines.append(f"opswright resume {run.run_id} --yes    approve what waits, and go on")
+    elif needed := [n["name"] for o in outcomes.values() for n in o.value.get("needs", [])]:
+        sets = " ".join(f"--set {name}=…" for name in needed)
+        lines.append(f'opswright run "{run.goal}" {sets}')
     elif run.status in {"partial", "failed", "interrupted"}:
         lines.append(f"opswright resume {run.run_id}          try again what was not done")
     changed = any(o.change_ids for o in outcomes.values())

@@ -115,19 +115,35 @@ def _runs(pid: int) -> bool:
 
 
 def _mend_moto() -> None:
-    """Let instances start from a template version with user data.
+    """Let instances follow their launch template; moto 5.2.5 falls short in two places.
 
-    moto 5.2.5 parses user data when a launch template is made, but not when a version is added to
-    it, and then fails on its own assertion (ec2/models/launch_templates.py, `user_data`).
+    It parses user data when a template is made but not when a version is added, and then fails on
+    its own assertion (ec2/models/launch_templates.py); and it starts instances without the
+    template's metadata options, with a spare root volume beside the template's disks
+    (ec2/models/instances.py).
     """
     from moto.core.types import Base64EncodedString
+    from moto.ec2.models.instances import InstanceBackend
     from moto.ec2.models.launch_templates import LaunchTemplateVersion
 
     def user_data(version: Any) -> Any:
         data = version.data.get("UserData")
         return Base64EncodedString(data) if isinstance(data, str) else data
 
-    setattr(LaunchTemplateVersion, "user_data", property(user_data))  # noqa: B010 (mypy)
+    start = InstanceBackend.run_instances
+
+    def run_instances(backend: Any, *args: Any, **kwargs: Any) -> Any:
+        if template := kwargs.get("launch_template"):
+            data = backend._get_template_from_args(template).data
+            followed = {
+                "metadata_options": data.get("MetadataOptions"),
+                "block_device_mappings": data.get("BlockDeviceMappings"),
+            }
+            kwargs = {**{name: value for name, value in followed.items() if value}, **kwargs}
+        return start(backend, *args, **kwargs)
+
+    setattr(LaunchTemplateVersion, "user_data", property(user_data))  # noqa: B010 (for mypy)
+    setattr(InstanceBackend, "run_instances", run_instances)  # noqa: B010 (for mypy)
 
 
 def _serve(state_dir: Path) -> None:

@@ -129,7 +129,8 @@ def test_flags_go_before_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert (plain.allow_writes, plain.approvals) == (False, "deny")
     assert http == {
         "transport": "http", "show_banner": False, "host": "127.0.0.1", "port": 1,
-        "host_origin_protection": True,
+        "host_origin_protection": True, "allowed_hosts": None,
+        "uvicorn_config": {"log_config": None},
     }  # fmt: skip
 
 

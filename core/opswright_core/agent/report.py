@@ -39,7 +39,7 @@ class TaskContext(BaseModel):
     )
     memories: list[str] = Field(default_factory=list, description="What was learnt before")
     inbox: list[AgentMessage] = Field(
-        default_factory=list, description="Messages from other agents"
+        default_factory=list, description="Messages from other agents: intent, content, data"
     )
     approvals: list[str] = Field(
         default_factory=list, description="Approval tokens a person agreed to"

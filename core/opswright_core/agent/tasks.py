@@ -148,11 +148,13 @@ class Agent:
     ) -> None:
         from fastmcp import Client
 
+        from opswright_core.answers import own_client
+
         leave = enter(self.runtime)
         report = TaskReport(task_id=task_id, agent=self.runtime.server, status="failed", summary="")
         worker: Worker | None = None
         try:
-            async with Client(self.server) as client:
+            async with Client(self.server, client_info=own_client()) as client:
                 worker = Worker(client, context, budget, progress)
                 outcome = await self._mind(worker, task, report)
                 if outcome is not None:

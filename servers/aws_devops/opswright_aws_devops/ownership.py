@@ -21,6 +21,7 @@ from opswright_core.undo import UndoStep
 ResourceName = Annotated[
     str,
     Field(
+        description="For what is made",
         pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$",
         max_length=40,
     ),

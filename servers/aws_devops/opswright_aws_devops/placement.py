@@ -1,12 +1,14 @@
 """Reads and checks where something is to be placed: VPC, subnets, security groups."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from opswright_aws_devops.lookup import must_exist
 from opswright_core.aws import Aws
 from opswright_core.errors import BadInputError
+
+VpcId = Annotated[str, Field(description="Like vpc-0a1b2c3d", max_length=40)]
 
 
 class Placement(BaseModel):

@@ -32,18 +32,18 @@ class Component(BaseModel):
     """One part of a system whose cost is estimated."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: Kind
+    kind: Kind = Field(description="Kind of resource")
     type: str | None = Field(
         None, max_length=60, description="t3.small, db.t4g.medium, gp3, application, network"
     )
-    count: int = Field(1, ge=0, le=100_000)
-    multi_az: bool = False
+    count: int = Field(1, description="How many", ge=0, le=100_000)
+    multi_az: bool = Field(False, description="rds: with a standby")
     engine: str | None = Field(None, max_length=30, description="rds: postgres or mysql")
-    storage_gb: Amount = 0
-    storage_type: str = Field("gp3", max_length=20)
+    storage_gb: Amount = Field(0, description="Size of disk, bucket or log")
+    storage_type: str = Field("gp3", description="Kind of disk", max_length=20)
     gb_per_month: Amount = Field(0, description="Data through NAT or out")
     lcu: Amount = Field(0, description="Average load balancer capacity units")
-    hours_per_month: float = Field(HOURS_PER_MONTH, ge=0, le=744)
+    hours_per_month: float = Field(HOURS_PER_MONTH, description="Hours it runs", ge=0, le=744)
 
     @property
     def label(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from opswright_aws_devops.placement import must_find_vpc
+from opswright_aws_devops.placement import VpcId, must_find_vpc
 from opswright_aws_devops.resource_kinds import values_in
 from opswright_aws_devops.routing import next_hop, table_of
 from opswright_core.aws import HERE, Aws, Target, tags_of
@@ -44,7 +44,7 @@ class VpcState(BaseModel):
 
 
 @read_tool
-def verify_high_availability(vpc_id: str, target: Target = HERE) -> HighAvailability:
+def verify_high_availability(vpc_id: VpcId, target: Target = HERE) -> HighAvailability:
     """Check that a VPC's service outlives one zone: servers, NAT, databases, load balancers."""
     a = aws(target)
     must_find_vpc(a, vpc_id)

@@ -57,9 +57,9 @@ def create_bucket(
             pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$",
         ),
     ],
-    versioned: bool = True,
+    versioned: Annotated[bool, Field(description="Keep old versions")] = True,
     expire_noncurrent_days: Annotated[
-        int, Field(description="Old versions; 0 keeps them", ge=0, le=3650)
+        int, Field(description="Drop old versions after; 0: never", ge=0, le=3650)
     ] = 90,
     target: Target = HERE,
 ) -> Work[Bucket]:

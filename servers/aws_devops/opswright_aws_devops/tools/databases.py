@@ -40,13 +40,15 @@ class Database(BaseModel):
 @write_tool()
 def create_database(
     name: ResourceName,
-    subnet_ids: Annotated[list[str], Field(min_length=2)],
-    security_group_ids: Annotated[list[str], Field(min_length=1)],
-    engine: Engine = "postgres",
-    instance_class: Annotated[str, Field(pattern=r"^db\.")] = "db.t4g.medium",
-    storage_gb: Annotated[int, Field(ge=20, le=16384)] = 50,
-    multi_az: bool = True,
-    final_snapshot: Annotated[bool, Field(description="When undone")] = True,
+    subnet_ids: Annotated[list[str], Field(description="In two zones", min_length=2)],
+    security_group_ids: Annotated[list[str], Field(description="At least one", min_length=1)],
+    engine: Annotated[Engine, Field(description="RDS engine")] = "postgres",
+    instance_class: Annotated[
+        str, Field(description="Size", pattern=r"^db\.", max_length=40)
+    ] = "db.t4g.medium",
+    storage_gb: Annotated[int, Field(description="Disk", ge=20, le=16384)] = 50,
+    multi_az: Annotated[bool, Field(description="Standby in another zone")] = True,
+    final_snapshot: Annotated[bool, Field(description="Snapshot it when undone")] = True,
     target: Target = HERE,
 ) -> Work[Database]:
     """Create a private, encrypted RDS database with backups; its password is in Secrets Manager."""

@@ -46,7 +46,7 @@ class ResourceDetails(BaseModel):
 def list_resources(
     types: Annotated[list[str], Field(description="Like ec2:vpc, rds:db")] | None = None,
     tag: Annotated[str, Field(description="key or key=value")] | None = None,
-    vpc_id: str | None = None,
+    vpc_id: Annotated[str, Field(description="Only in this VPC")] | None = None,
     cursor: Cursor = None,
     target: Target = HERE,
 ) -> Page[Resource]:

@@ -13,7 +13,7 @@ from opswright_aws_devops.ownership import (
     outstanding,
     short_name,
 )
-from opswright_aws_devops.placement import place
+from opswright_aws_devops.placement import VpcId, place
 from opswright_aws_devops.routing import is_public
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, Scope, Work
@@ -45,11 +45,13 @@ class LoadBalancer(BaseModel):
 @write_tool()
 def create_load_balancer(
     name: ResourceName,
-    vpc_id: str,
-    subnet_ids: Annotated[list[str], Field(description="Public", min_length=2)],
-    security_group_ids: Annotated[list[str], Field(min_length=1)],
-    target_port: Annotated[int, Field(ge=1, le=65535)] = 8080,
-    health_check_path: Annotated[str, Field(pattern="^/")] = "/healthz",
+    vpc_id: VpcId,
+    subnet_ids: Annotated[list[str], Field(description="Public, in two zones", min_length=2)],
+    security_group_ids: Annotated[list[str], Field(description="At least one", min_length=1)],
+    target_port: Annotated[int, Field(description="Of the servers", ge=1, le=65535)] = 8080,
+    health_check_path: Annotated[
+        str, Field(description="200 when healthy", pattern="^/")
+    ] = "/healthz",
     certificate_arn: Annotated[str, Field(description="ACM; gives HTTPS")] | None = None,
     target: Target = HERE,
 ) -> Work[LoadBalancer]:

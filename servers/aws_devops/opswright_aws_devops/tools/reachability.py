@@ -45,7 +45,7 @@ def check_reachability(
         str, Field(description="internet, or an instance, subnet, database or load balancer")
     ],
     destination: Annotated[str, Field(description="The same, but not internet")],
-    port: Annotated[int, Field(ge=1, le=65535)],
+    port: Annotated[int, Field(description="TCP", ge=1, le=65535)],
     target: Target = HERE,
 ) -> Reachability:
     """Tell whether TCP gets from one place to another, and what stops it: routes, groups, ACLs."""

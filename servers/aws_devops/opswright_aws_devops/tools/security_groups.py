@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from opswright_aws_devops.ec2_parts import Ec2Maker, known_parts
 from opswright_aws_devops.ownership import Request, ResourceName, outstanding
-from opswright_aws_devops.placement import must_find_vpc
+from opswright_aws_devops.placement import VpcId, must_find_vpc
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, Scope, Work
 from opswright_core.errors import BadInputError
@@ -15,7 +15,6 @@ from opswright_core.runtime import aws
 from opswright_core.tools import write_tool
 from opswright_core.verdicts import Check, check
 
-Port = Annotated[int, Field(ge=1, le=65535)]
 KIND = "ec2:security-group"
 ADMIN_PORTS = {22: "SSH", 3389: "RDP", 5985: "WinRM", 5986: "WinRM"}
 
@@ -31,9 +30,9 @@ class SecurityGroups(BaseModel):
 @write_tool()
 def create_security_groups(
     name: ResourceName,
-    vpc_id: str,
-    app_port: Port = 8080,
-    database_port: Port = 5432,
+    vpc_id: VpcId,
+    app_port: Annotated[int, Field(description="Of the servers", ge=1, le=65535)] = 8080,
+    database_port: Annotated[int, Field(description="Of the database", ge=1, le=65535)] = 5432,
     target: Target = HERE,
 ) -> Work[SecurityGroups]:
     """Create chained groups: internet to load balancer 80/443, then app, then database."""

@@ -42,14 +42,15 @@ class WebTier(BaseModel):
 @write_tool()
 def create_web_tier(
     name: ResourceName,
-    subnet_ids: Annotated[list[str], Field(min_length=2)],
-    security_group_ids: Annotated[list[str], Field(min_length=1)],
-    target_group_arn: str,
-    instance_type: str = "t3.small",
-    min_size: Annotated[int, Field(ge=1, le=100)] = 2,
-    max_size: Annotated[int, Field(ge=1, le=100)] = 6,
-    app_port: Annotated[int, Field(ge=1, le=65535)] = 8080,
-    artifact_bucket: Annotated[str, Field(description="With releases/*")] | None = None,
+    subnet_ids: Annotated[list[str], Field(description="In two zones", min_length=2)],
+    security_group_ids: Annotated[list[str], Field(description="At least one", min_length=1)],
+    target_group_arn: Annotated[str, Field(description="To register in", max_length=300)],
+    instance_type: Annotated[str, Field(description="Size", max_length=40)] = "t3.small",
+    min_size: Annotated[int, Field(description="Fewest servers", ge=1, le=100)] = 2,
+    max_size: Annotated[int, Field(description="Most servers", ge=1, le=100)] = 6,
+    app_port: Annotated[int, Field(description="They listen on", ge=1, le=65535)] = 8080,
+    artifact_bucket: Annotated[str, Field(description="Whose releases/* they may read")]
+    | None = None,
     target: Target = HERE,
 ) -> Work[WebTier]:
     """Create an auto-scaling group of Linux servers over the subnets, behind a target group."""
@@ -185,7 +186,8 @@ def _apply(
     zones = sorted({instance["AvailabilityZone"] for instance in instances})
     if a.is_emulator:
         rec.gap("The emulator boots no servers: nothing runs on the instances.")
-        rec.gap("The emulator does not carry IMDSv2 and disk encryption over to its instances.")
+        if not _all_ask_for_tokens(a, instances):
+            rec.gap("The emulator does not carry the template's IMDSv2 over to its instances.")
         if len(zones) < 2:
             rec.gap(f"The emulator put all instances into {zones[0]}; AWS spreads them over zones.")
     return WebTier(
@@ -196,6 +198,13 @@ def _apply(
         instance_ids=[instance["InstanceId"] for instance in instances],
         azs=zones,
     )
+
+
+def _all_ask_for_tokens(a: Aws, instances: list[dict[str, Any]]) -> bool:
+    ids = [instance["InstanceId"] for instance in instances]
+    reservations = a.pages("ec2", "describe_instances", "Reservations", InstanceIds=ids)
+    options = [i.get("MetadataOptions") or {} for r in reservations for i in r["Instances"]]
+    return all(option.get("HttpTokens") == "required" for option in options)
 
 
 def _make_template(

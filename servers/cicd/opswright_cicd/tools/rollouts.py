@@ -27,20 +27,41 @@ def deploy_release(
     application: Application,
     version: VersionName,
     artifact_bucket: Bucket,
-    artifact_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+/-]*$", max_length=500)],
-    artifact_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")],
+    artifact_key: Annotated[
+        str,
+        Field(
+            description="From build_release",
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._+/-]*$",
+            max_length=500,
+        ),
+    ],
+    artifact_sha256: Annotated[
+        str, Field(description="From build_release", pattern=r"^[0-9a-f]{64}$")
+    ],
     asg_name: Annotated[str, Field(description="Auto-scaling group", max_length=255)],
     target_group_arn: Annotated[
-        str, Field(pattern=r"^arn:[a-z-]+:elasticloadbalancing:", max_length=300)
+        str,
+        Field(
+            description="Tells when servers are healthy",
+            pattern=r"^arn:[a-z-]+:elasticloadbalancing:",
+            max_length=300,
+        ),
     ],
-    commit: Annotated[str, Field(pattern=r"^([0-9a-f]{7,64})?$")] = "",
-    repository: Annotated[str, Field(max_length=500)] = "",
+    commit: Annotated[
+        str, Field(description="Of the version", pattern=r"^([0-9a-f]{7,64})?$")
+    ] = "",
+    repository: Annotated[str, Field(description="It was built from", max_length=500)] = "",
     environment: Environment = "production",
     strategy: Annotated[
         Literal["rolling"], Field(description="canary and blue-green: not yet")
     ] = "rolling",
     health_check_path: Annotated[
-        str, Field(pattern=r"^/[A-Za-z0-9_./?=&%~+:@-]*$", max_length=1024)
+        str,
+        Field(
+            description="200 when healthy",
+            pattern=r"^/[A-Za-z0-9_./?=&%~+:@-]*$",
+            max_length=1024,
+        ),
     ] = "/healthz",
     batch_percent: BatchPercent = 50,
     health_timeout_seconds: HealthTimeout = 600,

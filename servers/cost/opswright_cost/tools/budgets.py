@@ -43,7 +43,8 @@ class BudgetMade(BaseModel):
 
 @read_tool(toolset="spend")
 def list_budgets(
-    cursor: Annotated[str | None, Field(max_length=40)] = None, target: Target = HERE
+    cursor: Annotated[str | None, Field(description="From the page before", max_length=40)] = None,
+    target: Target = HERE,
 ) -> Page[Budget]:
     """List the account's budgets with what is spent and forecast; those over their limit first."""
     a = aws(target)
@@ -57,9 +58,11 @@ def list_budgets(
 
 @write_tool("spend")
 def create_budget(
-    name: Annotated[str, Field(pattern=r"^[^:\\]{1,100}$")],
-    monthly_usd: Annotated[float, Field(gt=0, le=1e9)],
-    notify_email: Annotated[str, Field(pattern=r"^[^@\s]{1,64}@[^@\s]{3,180}$")],
+    name: Annotated[str, Field(description="Of the budget", pattern=r"^[^:\\]{1,100}$")],
+    monthly_usd: Annotated[float, Field(description="Limit", gt=0, le=1e9)],
+    notify_email: Annotated[
+        str, Field(description="Who is told", pattern=r"^[^@\s]{1,64}@[^@\s]{3,180}$")
+    ],
     target: Target = HERE,
 ) -> Work[BudgetMade]:
     """Create a monthly cost budget that mails at 80 % spent and when 100 % is forecast."""

@@ -35,7 +35,10 @@ class AddressReleased(BaseModel):
 
 @destructive_tool("cleanup")
 def delete_unattached_volume(
-    volume_id: Annotated[str, Field(pattern=r"^vol-[0-9a-f]{8,17}$")], target: Target = HERE
+    volume_id: Annotated[
+        str, Field(description="Attached to nothing", pattern=r"^vol-[0-9a-f]{8,17}$")
+    ],
+    target: Target = HERE,
 ) -> Work[VolumeDeleted]:
     """Delete an unattached EBS volume after a snapshot; undo makes the volume from it."""
     a = aws(target)
@@ -97,7 +100,9 @@ def delete_unattached_volume(
 
 @destructive_tool("cleanup")
 def release_address(
-    allocation_id: Annotated[str, Field(pattern=r"^eipalloc-[0-9a-f]{8,17}$")],
+    allocation_id: Annotated[
+        str, Field(description="Of the address", pattern=r"^eipalloc-[0-9a-f]{8,17}$")
+    ],
     target: Target = HERE,
 ) -> Work[AddressReleased]:
     """Release an unassociated Elastic IP. Cannot be undone: the address is not had again."""

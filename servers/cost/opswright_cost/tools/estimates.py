@@ -39,8 +39,10 @@ class Estimate(BaseModel):
 
 @read_tool
 def estimate_monthly_cost(
-    components: Annotated[list[Component], Field(min_length=1, max_length=100)],
-    region: Annotated[str | None, Field(max_length=32)] = None,
+    components: Annotated[
+        list[Component], Field(description="What it consists of", min_length=1, max_length=100)
+    ],
+    region: Annotated[str | None, Field(description="Priced in", max_length=32)] = None,
     live: Annotated[bool, Field(description="Read instance prices from AWS (credentials)")] = False,
     target: Target = HERE,
 ) -> Estimate:
@@ -55,9 +57,9 @@ def estimate_monthly_cost(
 
 @read_tool
 def estimate_existing(
-    vpc_id: Annotated[str | None, Field(max_length=40)] = None,
-    tag: Annotated[str | None, Field(description="key=value", max_length=260)] = None,
-    live: bool = False,
+    vpc_id: Annotated[str | None, Field(description="Only in this VPC", max_length=40)] = None,
+    tag: Annotated[str | None, Field(description="Only tagged key=value", max_length=260)] = None,
+    live: Annotated[bool, Field(description="Ask AWS for current prices")] = False,
     target: Target = HERE,
 ) -> Estimate:
     """Read what runs (in a VPC, with a tag, or the whole region); estimate its monthly price."""

@@ -40,14 +40,14 @@ class PricingComparison(BaseModel):
 
 @read_tool(toolset="models")
 def compare_pricing_models(
-    instance_type: Annotated[str, Field(max_length=40)],
-    count: Annotated[int, Field(ge=1, le=10_000)] = 1,
+    instance_type: Annotated[str, Field(description="Like m7g.large", max_length=40)],
+    count: Annotated[int, Field(description="Instances", ge=1, le=10_000)] = 1,
     hours_per_month: Annotated[float, Field(gt=0, le=744, description="Hours each runs")] = 730,
-    years: Literal[1, 3] = 1,
+    years: Annotated[Literal[1, 3], Field(description="Of the commitment")] = 1,
     discount_percent: Annotated[
         float | None, Field(gt=0, lt=100, description="Of the commitment offered to you")
     ] = None,
-    region: Annotated[str | None, Field(max_length=32)] = None,
+    region: Annotated[str | None, Field(description="Priced in", max_length=32)] = None,
     live: Annotated[bool, Field(description="Ask AWS for current prices")] = False,
     target: Target = HERE,
 ) -> PricingComparison:

@@ -54,8 +54,8 @@ class Rightsizing(BaseModel):
 
 @read_tool
 def find_rightsizing(
-    window_days: Annotated[int, Field(ge=3, le=60)] = 14,
-    cursor: Annotated[str | None, Field(max_length=40)] = None,
+    window_days: Annotated[int, Field(description="Looking back", ge=3, le=60)] = 14,
+    cursor: Annotated[str | None, Field(description="From the page before", max_length=40)] = None,
     target: Target = HERE,
 ) -> Rightsizing:
     """Find running instances that a smaller type would carry, from CPU (and memory if reported)."""

@@ -75,11 +75,13 @@ class Forecast(BaseModel):
 
 @read_tool
 def get_spend(
-    days: Annotated[int, Field(ge=1, le=180)] = 30,
+    days: Annotated[int, Field(description="Looking back", ge=1, le=180)] = 30,
     group_by: Annotated[
         str, Field(description="service, usage_type, account, region or tag:<key>", max_length=140)
     ] = "service",
-    granularity: Literal["daily", "monthly"] = "daily",
+    granularity: Annotated[
+        Literal["daily", "monthly"], Field(description="Of the trend")
+    ] = "daily",
     target: Target = HERE,
 ) -> Spend:
     """What was really spent: total, groups, trend, unusual days. Costs $0.01; kept an hour."""
@@ -116,7 +118,8 @@ def get_spend(
 
 @read_tool(toolset="spend")
 def forecast_spend(
-    days_ahead: Annotated[int, Field(ge=1, le=90)] = 30, target: Target = HERE
+    days_ahead: Annotated[int, Field(description="Looking ahead", ge=1, le=90)] = 30,
+    target: Target = HERE,
 ) -> Forecast:
     """Forecast the coming days' spend: Cost Explorer's, else a straight line ($0.01 each)."""
     a, today = aws(target), now().date()

@@ -45,8 +45,8 @@ class Waste(BaseModel):
 @read_tool
 def find_waste(
     min_monthly_usd: Annotated[float, Field(ge=0, description="Leave out what saves less")] = 0,
-    limit: Annotated[int, Field(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Field(max_length=40)] = None,
+    limit: Annotated[int, Field(description="Most on a page", ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Field(description="From the page before", max_length=40)] = None,
     target: Target = HERE,
 ) -> Waste:
     """Find what is paid for and not used in a region, costliest first.

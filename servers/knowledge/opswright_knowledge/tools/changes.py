@@ -27,11 +27,11 @@ class ChangeLog(BaseModel):
 
 @read_tool
 def changes_since(
-    revision: Annotated[int, Field(ge=0)] = 0,
+    revision: Annotated[int, Field(description="Seen before", ge=0)] = 0,
     since: Annotated[
         str | None, Field(description="ISO time, or age like 24h, 7d", max_length=40)
     ] = None,
-    limit: Annotated[int, Field(ge=1, le=500)] = 100,
+    limit: Annotated[int, Field(description="Most to show", ge=1, le=500)] = 100,
 ) -> ChangeLog:
     """Tell what was recorded after a revision, by whom."""
     now = knowledge().clock()

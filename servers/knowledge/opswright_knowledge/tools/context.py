@@ -17,7 +17,7 @@ Scope = Annotated[Name, Field(description="Like env:prod")]
 @record_tool
 def set_context(
     scope: Scope,
-    key: Name,
+    key: Annotated[Name, Field(description="Name of the value")],
     value: Annotated[Any, Field(description="JSON; null removes")],
     expected_revision: Annotated[int | None, Field(description="0: not set yet", ge=0)] = None,
     by: By = None,
@@ -28,7 +28,11 @@ def set_context(
 
 
 @read_tool
-def get_context(scope: Scope, key: str | None = None, cursor: Cursor = None) -> Page[ContextEntry]:
+def get_context(
+    scope: Scope,
+    key: Annotated[str | None, Field(description="Only this value")] = None,
+    cursor: Cursor = None,
+) -> Page[ContextEntry]:
     """Read shared values with their revisions."""
     place = decode(cursor, [str])
     with knowledge().reading() as store:

@@ -28,15 +28,17 @@ class DeploymentRecorded(BaseModel):
 
 @record_tool
 def record_deployment(
-    application: Name,
-    environment: Name,
-    version: Name,
-    status: DeploymentStatus = "succeeded",
-    commit: Annotated[str, Field(max_length=64)] = "",
-    artifact_sha256: Annotated[str, Field(max_length=71)] = "",
-    strategy: Annotated[str, Field(max_length=40)] = "",
-    rollback_target: Annotated[str | None, Field(description="Version", max_length=200)] = None,
-    attributes: dict[str, Any] | None = None,
+    application: Annotated[Name, Field(description="What was deployed")],
+    environment: Annotated[Name, Field(description="Where to, like prod")],
+    version: Annotated[Name, Field(description="Like v1.2.0")],
+    status: Annotated[DeploymentStatus, Field(description="How it stands")] = "succeeded",
+    commit: Annotated[str, Field(description="Of git", max_length=64)] = "",
+    artifact_sha256: Annotated[str, Field(description="Digest", max_length=71)] = "",
+    strategy: Annotated[str, Field(description="Like rolling", max_length=40)] = "",
+    rollback_target: Annotated[
+        str | None, Field(description="Version to return to", max_length=200)
+    ] = None,
+    attributes: Annotated[dict[str, Any] | None, Field(description="More to keep")] = None,
     deployment_id: Annotated[str | None, Field(description="To update", max_length=60)] = None,
     by: By = None,
 ) -> DeploymentRecorded:
@@ -63,10 +65,10 @@ def record_deployment(
 
 @read_tool
 def list_deployments(
-    application: str | None = None,
-    environment: str | None = None,
-    status: DeploymentStatus | None = None,
-    limit: Annotated[int, Field(ge=1, le=100)] = 20,
+    application: Annotated[str | None, Field(description="Only of this one")] = None,
+    environment: Annotated[str | None, Field(description="Only to this one")] = None,
+    status: Annotated[DeploymentStatus | None, Field(description="Only these")] = None,
+    limit: Annotated[int, Field(description="Most on a page", ge=1, le=100)] = 20,
     cursor: Cursor = None,
 ) -> Page[Deployment]:
     """List recorded deployments, newest first."""

@@ -33,7 +33,14 @@ class Remembered(BaseModel):
 @record_tool
 def remember(
     agent: Annotated[Name, Field(description="Whose; * for all")],
-    memories: Annotated[list[MemoryRecord], Field(min_length=1, max_length=100)],
+    memories: Annotated[
+        list[MemoryRecord],
+        Field(
+            description="Their text, kind, importance; ttl_seconds to forget them by themselves",
+            min_length=1,
+            max_length=100,
+        ),
+    ],
     by: By = None,
 ) -> Remembered:
     """Keep what is worth knowing later. The same text again renews it."""
@@ -44,10 +51,10 @@ def remember(
 
 @read_tool
 def recall(
-    query: Annotated[str, Field(min_length=1, max_length=4000)],
+    query: Annotated[str, Field(description="Words", min_length=1, max_length=4000)],
     agent: Annotated[str | None, Field(description="Its own and shared ones")] = None,
-    kind: MemoryKind | None = None,
-    limit: Annotated[int, Field(ge=1, le=50)] = 10,
+    kind: Annotated[MemoryKind | None, Field(description="Only this kind")] = None,
+    limit: Annotated[int, Field(description="Most to show", ge=1, le=50)] = 10,
 ) -> Page[RememberedMemory]:
     """Recall memories by words, ranked by fit, importance and age."""
     words = words_of(query)

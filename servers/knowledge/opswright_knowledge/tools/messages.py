@@ -24,11 +24,11 @@ class Sent(BaseModel):
 
 @record_tool
 def send_message(
-    sender: Name,
+    sender: Annotated[Name, Field(description="Agent that sends")],
     recipient: Annotated[Name, Field(description="Agent; * for all")],
-    content: Annotated[str, Field(min_length=1, max_length=4000)],
-    intent: Intent = "inform",
-    data: dict[str, Any] | None = None,
+    content: Annotated[str, Field(description="Text", min_length=1, max_length=4000)],
+    intent: Annotated[Intent, Field(description="What for")] = "inform",
+    data: Annotated[dict[str, Any] | None, Field(description="Facts with it")] = None,
     in_reply_to: Annotated[str | None, Field(description="message_id")] = None,
     by: By = None,
 ) -> Sent:
@@ -47,9 +47,9 @@ def send_message(
 
 @read_tool
 def read_messages(
-    recipient: Name,
-    unacknowledged_only: bool = True,
-    limit: Annotated[int, Field(ge=1, le=100)] = 20,
+    recipient: Annotated[Name, Field(description="Agent")],
+    unacknowledged_only: Annotated[bool, Field(description="Leave out what was dealt with")] = True,
+    limit: Annotated[int, Field(description="Most on a page", ge=1, le=100)] = 20,
     cursor: Cursor = None,
 ) -> Page[Message]:
     """Read an agent's messages, oldest first."""
@@ -72,7 +72,8 @@ def read_messages(
 
 @record_tool
 def acknowledge_messages(
-    ids: Annotated[list[str], Field(min_length=1, max_length=100)], by: By = None
+    ids: Annotated[list[str], Field(description="message_ids", min_length=1, max_length=100)],
+    by: By = None,
 ) -> Recorded:
     """Mark messages as dealt with. For one to all, `by.agent` says for whom."""
     with knowledge().writing(by) as store:

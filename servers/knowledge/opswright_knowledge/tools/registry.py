@@ -39,7 +39,15 @@ class Walk(BaseModel):
 
 @record_tool
 def record_resources(
-    resources: Annotated[list[ResourceRecord], Field(min_length=1, max_length=1000)],
+    resources: Annotated[
+        list[ResourceRecord],
+        Field(
+            description="By type and id; account, region, name, status, attributes, tags; "
+            "relations {kind, to: id or ARN}; expected_revision to write only over that one",
+            min_length=1,
+            max_length=1000,
+        ),
+    ],
     by: By = None,
 ) -> Recorded:
     """Record what exists, all or nothing. Fields left out keep their value."""
@@ -49,7 +57,10 @@ def record_resources(
 
 @record_tool(toolset="more")
 def mark_deleted(
-    resources: Annotated[list[ResourceKey], Field(min_length=1, max_length=1000)], by: By = None
+    resources: Annotated[
+        list[ResourceKey], Field(description="By type and id", min_length=1, max_length=1000)
+    ],
+    by: By = None,
 ) -> Marked:
     """Note that recorded resources are gone; this deletes nothing in the cloud."""
     with knowledge().writing(by) as store:
@@ -59,10 +70,12 @@ def mark_deleted(
 @read_tool
 def find_resources(
     type: Annotated[str | None, Field(description="As in ec2:vpc")] = None,
-    query: Annotated[str | None, Field(description="Words", max_length=200)] = None,
+    query: Annotated[
+        str | None, Field(description="Words in id, name, tags", max_length=200)
+    ] = None,
     tag: Annotated[str | None, Field(description="key or key=value")] = None,
-    account: str | None = None,
-    region: str | None = None,
+    account: Annotated[str | None, Field(description="Only in it")] = None,
+    region: Annotated[str | None, Field(description="Only in it")] = None,
     related_to: Annotated[str | None, Field(description="Id of a neighbour")] = None,
     cursor: Cursor = None,
 ) -> Page[Resource]:
@@ -86,7 +99,7 @@ def find_resources(
 def walk_relations(
     id: Annotated[Identifier, Field(description="Id or ARN")],
     direction: Annotated[Direction, Field(description="in: what relies on it")] = "in",
-    depth: Annotated[int, Field(ge=1, le=10)] = 3,
+    depth: Annotated[int, Field(description="Steps", ge=1, le=10)] = 3,
 ) -> Walk:
     """Follow relations from a resource: what breaks if it goes, or what it needs."""
     with knowledge().reading() as store:

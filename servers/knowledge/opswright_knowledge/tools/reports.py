@@ -66,7 +66,7 @@ class Filed(BaseModel):
 
 @record_tool(toolset="more")
 def record_report(
-    agent: Name,
+    agent: Annotated[Name, Field(description="Whose report")],
     report: Annotated[
         dict[str, Any],
         Field(description="TaskReport: resources, deployments, memories, messages, outputs"),

@@ -21,12 +21,12 @@ class ShownRun(Run):
 
 @record_tool(toolset="more")
 def record_run(
-    run_id: Name,
-    goal: Annotated[str | None, Field(description="Needed once", max_length=4000)] = None,
-    status: Annotated[str | None, Field(max_length=40)] = None,
-    plan: dict[str, Any] | None = None,
-    steps: list[dict[str, Any]] | None = None,
-    report: dict[str, Any] | None = None,
+    run_id: Annotated[Name, Field(description="The caller's own id")],
+    goal: Annotated[str | None, Field(description="What for; needed once", max_length=4000)] = None,
+    status: Annotated[str | None, Field(description="How it stands", max_length=40)] = None,
+    plan: Annotated[dict[str, Any] | None, Field(description="Any JSON")] = None,
+    steps: Annotated[list[dict[str, Any]] | None, Field(description="Any JSON, one each")] = None,
+    report: Annotated[dict[str, Any] | None, Field(description="Any JSON")] = None,
     by: By = None,
 ) -> Recorded:
     """Record a run or its news. What is left out stays."""
@@ -36,7 +36,7 @@ def record_run(
 
 
 @read_tool(toolset="more")
-def get_run(run_id: Name) -> ShownRun:
+def get_run(run_id: Annotated[Name, Field(description="From list_runs")]) -> ShownRun:
     """Read one run; a long one is shortened, and says so."""
     with knowledge().reading() as store:
         run = store.runs.get(run_id)
@@ -45,7 +45,8 @@ def get_run(run_id: Name) -> ShownRun:
 
 @read_tool(toolset="more")
 def list_runs(
-    limit: Annotated[int, Field(ge=1, le=100)] = 20, cursor: Cursor = None
+    limit: Annotated[int, Field(description="Most on a page", ge=1, le=100)] = 20,
+    cursor: Cursor = None,
 ) -> Page[RunLine]:
     """List runs, newest first."""
     place = decode(cursor, [int])

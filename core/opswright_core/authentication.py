@@ -1,0 +1,142 @@
+"""Who may call over HTTP: holders of a named bearer token, or of a JWT from a known issuer."""
+
+import hashlib
+import hmac
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opswright_core.errors import BadInputError
+
+if TYPE_CHECKING:
+    from fastmcp.server.auth import AuthProvider
+
+log = logging.getLogger(__name__)
+
+LEAST_CHARACTERS = 20
+"""Shorter tokens are refused as guessable; `openssl rand -hex 32` makes a good one."""
+
+_TOKEN = re.compile(r"([\w.@-]{1,64}):([\x21-\x7e]+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Callers:
+    """The callers an HTTP server accepts; none at all means that it does not ask."""
+
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Caller's name to bearer token."""
+    jwks_uri: str | None = None
+    issuer: str | None = None
+    audience: str | None = None
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], **flags: str | None) -> "Callers":
+        """Read `OPSWRIGHT_BEARER_TOKENS`, `_TOKEN_FILE` and `_JWT_JWKS_URI` and its two companions.
+
+        `flags` (`token_file`, `jwt_jwks_uri`, `jwt_issuer`, `jwt_audience`) go before the
+        environment. Raises BadInputError, which never quotes a token.
+        """
+
+        def chosen(flag: str, variable: str) -> str | None:
+            return flags.get(flag) or environ.get(variable) or None
+
+        entries = environ.get("OPSWRIGHT_BEARER_TOKENS", "").replace(",", "\n")
+        tokens = parse_tokens(entries, "OPSWRIGHT_BEARER_TOKENS")
+        if path := chosen("token_file", "OPSWRIGHT_TOKEN_FILE"):
+            tokens |= parse_tokens(_read_secret(Path(path).expanduser()), path)
+        callers = cls(
+            tokens=tokens,
+            jwks_uri=chosen("jwt_jwks_uri", "OPSWRIGHT_JWT_JWKS_URI"),
+            issuer=chosen("jwt_issuer", "OPSWRIGHT_JWT_ISSUER"),
+            audience=chosen("jwt_audience", "OPSWRIGHT_JWT_AUDIENCE"),
+        )
+        jwt = (callers.jwks_uri, callers.issuer, callers.audience)
+        if any(jwt) and not all(jwt):
+            raise BadInputError(
+                "JWTs need all of --jwt-jwks-uri, --jwt-issuer and --jwt-audience: without them "
+                "a token made for another service would be accepted"
+            )
+        return callers
+
+    def provider(self) -> "AuthProvider | None":
+        """What asks each request for its token; None when no caller was named."""
+        verifiers: dict[str, Any] = {}
+        if self.tokens:
+            verifiers["tokens"] = _named_tokens(self.tokens)
+        if self.jwks_uri:
+            from fastmcp.server.auth.providers.jwt import JWTVerifier
+
+            verifiers["jwt"] = JWTVerifier(
+                jwks_uri=self.jwks_uri, issuer=self.issuer, audience=self.audience
+            )
+        if len(verifiers) > 1:
+            from fastmcp.server.auth import MultiAuth
+
+            return MultiAuth(verifiers=verifiers)
+        return next(iter(verifiers.values()), None)
+
+
+def parse_tokens(text: str, source: str) -> dict[str, str]:
+    """`name:token` on each line → {name: token}; empty lines and `#` comments are left out.
+
+    Raises BadInputError with the line's number for a token without a name, a name used twice, or a
+    token that is too short.
+    """
+    tokens: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        entry = line.strip()
+        if not entry or entry.startswith("#"):
+            continue
+        where = f"{source}, entry {number}"
+        if not (match := _TOKEN.fullmatch(entry)):
+            raise BadInputError(f"{where}: write name:token, like ci:{'…' * 3}")
+        name, token = match.groups()
+        if name in tokens:
+            raise BadInputError(f"{where}: there is a token for {name} already")
+        if len(token) < LEAST_CHARACTERS:
+            raise BadInputError(
+                f"{where}: the token of {name} has {len(token)} characters; use at least "
+                f"{LEAST_CHARACTERS}, for example from: openssl rand -hex 32"
+            )
+        tokens[name] = token
+    return tokens
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine alone."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _read_secret(path: Path) -> str:
+    try:
+        if path.stat().st_mode & 0o004:
+            log.warning("%s can be read by every user; mend it with: chmod 600 %s", path, path)
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise BadInputError(f"cannot read the token file {path}: {exc}") from exc
+
+
+def _named_tokens(tokens: Mapping[str, str]) -> Any:
+    from fastmcp.server.auth import AccessToken, TokenVerifier
+
+    digests = {name: _digest(token) for name, token in tokens.items()}
+
+    class NamedTokens(TokenVerifier):
+        async def verify_token(self, token: str) -> AccessToken | None:
+            given = _digest(token)
+            # Every one is compared, so that the time taken tells nothing of which came near.
+            fits = [name for name, own in digests.items() if hmac.compare_digest(own, given)]
+            return AccessToken(token=token, client_id=fits[0], scopes=[]) if fits else None
+
+    return NamedTokens()
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
