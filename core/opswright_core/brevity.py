@@ -1,4 +1,4 @@
-"""Shortens tools' input schemas: a model reads every word of them on every turn."""
+"""Shapes tools' schemas: without references, and short, as a model reads every word each turn."""
 
 from typing import Any
 
@@ -16,6 +16,37 @@ def brief(schema: dict[str, Any]) -> dict[str, Any]:
     for model in short.get("$defs", {}).values():
         model.pop("description", None)
     return short
+
+
+def inline(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same schema with each definition in the place of its references, which some hosts ignore.
+
+    One that refers to itself is left as it is.
+    """
+    definitions = schema.get("$defs", {})
+    try:
+        whole: dict[str, Any] = _inline(
+            {key: value for key, value in schema.items() if key != "$defs"}, definitions, ()
+        )
+    except RecursionError:
+        return schema
+    return whole
+
+
+def _inline(value: Any, definitions: dict[str, Any], within: tuple[str, ...]) -> Any:
+    if isinstance(value, list):
+        return [_inline(item, definitions, within) for item in value]
+    if not isinstance(value, dict):
+        return value
+    whole = {
+        key: _inline(inner, definitions, within) for key, inner in value.items() if key != "$ref"
+    }
+    if isinstance(reference := value.get("$ref"), str):
+        name = reference.removeprefix("#/$defs/")
+        if name in within:
+            raise RecursionError(name)
+        return {**_inline(definitions[name], definitions, (*within, name)), **whole}
+    return whole
 
 
 def _brief(value: Any, models: dict[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import opswright_core
-from opswright_core import logs
+from opswright_core import logs, startup
 from opswright_core.authentication import Callers, is_loopback
 from opswright_core.errors import BadInputError, OpswrightError
 from opswright_core.lifetime import ends_with_host
@@ -39,7 +39,9 @@ def main(
             _serve_http(create_server, settings, arguments)
         else:
             with ends_with_host():
-                create_server(settings).run("stdio", show_banner=False)
+                server = create_server(settings)
+                startup.finish()
+                server.run("stdio", show_banner=False)
                 _let_changes_finish()
     except OpswrightError as exc:
         print(f"opswright-{_dashed(name)}: {exc}", file=sys.stderr)
@@ -151,6 +153,7 @@ def _serve_http(
         log.warning("listening on %s without TLS; put a TLS proxy before it", arguments.host)
     server = create_server(settings)
     server.auth = provider
+    startup.finish()
     server.run(
         "http",
         show_banner=False,

@@ -6,6 +6,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from fastmcp import FastMCP
@@ -20,7 +21,7 @@ from opswright_core.agent.skills import Skill, SkillBook
 from opswright_core.agent.tasks import Agent, TaskStore
 from opswright_core.answers import OWN_CLIENT, fit
 from opswright_core.aws import translate
-from opswright_core.brevity import brief
+from opswright_core.brevity import brief, inline
 from opswright_core.canonical import canonical_json
 from opswright_core.card import agent_card
 from opswright_core.change_resources import add_change_resources
@@ -29,6 +30,7 @@ from opswright_core.journal import Journal
 from opswright_core.results import SCHEME, ResultStore
 from opswright_core.runtime import Runtime, enter
 from opswright_core.settings import Settings
+from opswright_core.startup import DeferredState
 from opswright_core.text import clean
 from opswright_core.undo import AwsUndo, UndoHandler
 
@@ -71,15 +73,16 @@ def build_server(
         **(undo_handlers or {}),
     }
     kept = ResultStore(settings.state_dir / "results.db")
-    mcp: FastMCP[Any] = FastMCP(
+    mcp = _Server(
         name,
         instructions,
         version=version,
         middleware=[_Guard(rt, kept)],
         mask_error_details=True,
+        dereference_schemas=False,  # `inline` does, once
         on_duplicate="error",
     )
-    changing = any(_meta(tool)["risk"] in {"write", "destructive"} for tool in tools)
+    changing = any(_changes(tool) for tool in tools)
     journal_tools: list[Tool] = [
         change_tools.list_changes,
         change_tools.get_change,
@@ -91,11 +94,17 @@ def build_server(
         agent_tools.cancel_task,
         agent_tools.can_handle,
     ]
-    offered: list[Tool] = [*tools, *(journal_tools if changing else []), *own]
+    offered: list[Tool] = [
+        *_in_toolsets(tools, settings.toolsets),
+        *(journal_tools if changing else []),
+        *own,
+    ]
     for tool in offered:
+        if _changes(tool) and not settings.allow_writes:
+            continue
         added = mcp.add_tool(tool)
-        added.parameters = brief(added.parameters)
-    _narrow(mcp, tools, settings)
+        added.parameters = inline(brief(added.parameters))
+        added.output_schema = added.output_schema and inline(added.output_schema)
     store = TaskStore(settings.state_dir / "tasks.db", rt.journal.owner)
     rt.extras["agent"] = Agent(mcp, rt, instructions, SkillBook(skills), store)
 
@@ -131,18 +140,25 @@ def _meta(tool: Tool) -> dict[str, str]:
     return declared
 
 
-def _narrow(mcp: FastMCP[Any], tools: Sequence[Tool], settings: Settings) -> None:
+def _changes(tool: Tool) -> bool:
+    return _meta(tool)["risk"] in {"write", "destructive"}
+
+
+def _in_toolsets(tools: Sequence[Tool], toolsets: frozenset[str]) -> list[Tool]:
+    """The tools of those toolsets; what core adds (tasks, the journal) comes with every one."""
     known = {_meta(tool)["toolset"] for tool in tools} | {"default"}
-    wanted = known if "all" in settings.toolsets else settings.toolsets
+    wanted = known if "all" in toolsets else toolsets
     if unknown := wanted - known:
         raise BadInputError(
             f"no toolset {', '.join(sorted(unknown))}; there are: all, {', '.join(sorted(known))}"
         )
-    # By name: what core adds (tasks, the journal) is needed with every toolset.
-    if hidden := {t.__name__ for t in tools if _meta(t)["toolset"] not in wanted}:
-        mcp.disable(names=hidden, components={"tool"})
-    if not settings.allow_writes:
-        mcp.disable(tags={"write", "destructive"})
+    return [tool for tool in tools if _meta(tool)["toolset"] in wanted]
+
+
+class _Server(FastMCP[Any]):
+    @cached_property
+    def _state_store(self) -> Any:
+        return DeferredState(lambda: super(_Server, self)._state_store)
 
 
 class _Guard(Middleware):

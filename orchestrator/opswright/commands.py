@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +245,7 @@ async def _go(
 
         with (
             render.Progress(console, approved.plan, quiet=quiet or as_json) as progress,
-            _resumable(session, approved),
+            _resumable(session, approved, progress),
         ):
             run = await session.execute(approved, progress, approver, resumed=resumed)
     report = make_report(run, session.store.steps(run))
@@ -300,10 +300,11 @@ def _ask(console: Console, step: Step, answer: dict[str, Any], yes: bool) -> boo
 
 
 @contextlib.contextmanager
-def _resumable(session: Session, run: Run) -> Any:
+def _resumable(session: Session, run: Run, progress: render.Progress) -> Iterator[None]:
     """On Ctrl-C leave at once, as a crash would, since the record is true; say how to go on."""
 
     def stop() -> None:
+        progress.stop()
         session.store.save(
             session.store.load(run.run_id).model_copy(update={"status": "interrupted"})
         )

@@ -124,6 +124,10 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the live display, if there is one, and give the terminal its cursor back."""
         if self._live:
             self._live.stop()
 

@@ -1,7 +1,7 @@
 """The server that the official conformance suite asks for, built with `build_server`.
 
-The suite (`@modelcontextprotocol/conformance`) calls tools, resources and prompts by fixed names and
-says what each answers with. Run as a script it is a server's command line.
+The suite (`@modelcontextprotocol/conformance`) calls tools, resources and prompts by fixed names,
+and says what each answers with. Run as a script it is a server's command line.
 """
 
 import asyncio
@@ -409,7 +409,8 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             test_input_required_result_list_roots, test_input_required_result_request_state,
             test_input_required_result_tampered_state,
             test_input_required_result_multiple_inputs, test_input_required_result_multi_round,
-            test_input_required_result_capabilities, test_streaming_elicitation, test_missing_capability, test_custom_header,
+            test_input_required_result_capabilities, test_streaming_elicitation,
+            test_missing_capability, test_custom_header,
         ],
     )  # fmt: skip
     mcp.add_tool(

@@ -1,4 +1,4 @@
-"""The official MCP conformance suite, against a server built with core and against the real ones."""
+"""The official MCP conformance suite, against a fixture server and against the real ones."""
 
 import json
 import re

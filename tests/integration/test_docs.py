@@ -21,7 +21,7 @@ from fastmcp import Client
 from opswright.config import SUITE, load_servers
 from opswright.plan import PlannedMessage, Step
 from opswright.planners.blueprint import Blueprint, Parameter, build
-from opswright_core.settings import Settings
+from opswright_core.settings import Settings, parse_toolsets
 
 ROOT = Path(__file__).parents[2]
 README, CONFIGURATION = ROOT / "README.md", ROOT / "docs" / "configuration.md"
@@ -30,6 +30,7 @@ PAGES = sorted(
         *ROOT.glob("*.md"),
         *ROOT.glob("docs/*.md"),
         ROOT / "core/README.md",
+        ROOT / "orchestrator/README.md",
         *ROOT.glob("servers/*/README.md"),
         *ROOT.glob("benchmarks/*.md"),
     ]
@@ -43,6 +44,8 @@ VARIABLE = re.compile(r"\bOPSWRIGHT_[A-Z]+(?:_[A-Z]+)*\b(?![*_])")
 TEST_VARIABLES = {"OPSWRIGHT_REQUIRE"}
 SUBCOMMANDS = {"run", "plan", "status", "resume", "undo", "doctor", "sandbox"}
 FLAG = re.compile(r"(?<![\w-])--?[a-z][\w-]*")
+
+MEMBERS = [ROOT / "core", ROOT / "orchestrator", *(ROOT / "servers" / name for name in SUITE)]
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 each_server = pytest.mark.parametrize("name", SUITE)
@@ -122,11 +125,9 @@ def git(repository: Path, *arguments: str) -> str:
     return ran.stdout
 
 
-def create_server(name: str, tmp_path: Path) -> Any:
-    """A server of the suite with all that it can offer."""
-    settings = Settings(
-        allow_writes=True, toolsets=frozenset({"all"}), mind="skills", state_dir=tmp_path
-    )
+def create_server(name: str, tmp_path: Path, toolsets: frozenset[str] = frozenset({"all"})) -> Any:
+    """A server of the suite, with all that it can offer or with some toolsets."""
+    settings = Settings(allow_writes=True, toolsets=toolsets, mind="skills", state_dir=tmp_path)
     return importlib.import_module(f"opswright_{name}.server").create_server(settings)
 
 
@@ -353,11 +354,20 @@ def test_pages_are_plain(page: Path) -> None:
     assert not re.findall(vague, text, re.IGNORECASE)
 
 
-def test_the_licence_is_the_one_the_packages_declare() -> None:
-    text = (ROOT / "LICENSE").read_text()
-    assert "Apache License" in text.splitlines()[1]
-    assert "END OF TERMS AND CONDITIONS" in text
-    for member in [*ROOT.glob("servers/*"), ROOT / "core", ROOT / "orchestrator"]:
-        declared = tomllib.loads((member / "pyproject.toml").read_text())["project"]
-        assert declared["license"] == "Apache-2.0"
-        assert (member / declared["readme"]).read_text() if "readme" in declared else True
+@each_page
+def test_toolsets_shown_exist(page: Path, tmp_path: Path) -> None:
+    for words in commands(page):
+        name = words[0].removeprefix("opswright-").replace("-", "_")
+        if "--toolsets" in words and name in SUITE:
+            chosen = parse_toolsets(words[words.index("--toolsets") + 1])
+            create_server(name, tmp_path, chosen)  # raises for one that does not exist
+
+
+@pytest.mark.parametrize("member", MEMBERS, ids=lambda m: m.name)
+def test_a_package_has_a_readme_and_the_licence_of_the_tree(member: Path) -> None:
+    licence = (ROOT / "LICENSE").read_text()
+    assert "Apache License" in licence[:200]
+    assert "END OF TERMS AND CONDITIONS" in licence
+    declared = tomllib.loads((member / "pyproject.toml").read_text())["project"]
+    assert declared["license"] == "Apache-2.0"
+    assert (member / "README.md").read_text().startswith("# opswright")

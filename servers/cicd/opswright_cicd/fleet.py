@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from opswright_core.aws import Aws, is_absent
+from opswright_core.aws import Aws, error_code, is_absent
 from opswright_core.errors import ConflictError, NotFoundError
 
 
@@ -160,9 +160,13 @@ class Fleet:
 
         AWS deregisters what its group terminates; an emulator leaves it in the target group.
         """
-        self.a.client("elbv2").deregister_targets(
-            TargetGroupArn=self.target_group_arn, Targets=[{"Id": instance_id}]
-        )
+        try:
+            self.a.client("elbv2").deregister_targets(
+                TargetGroupArn=self.target_group_arn, Targets=[{"Id": instance_id}]
+            )
+        except Exception as exc:
+            if error_code(exc) != "InvalidTarget":  # deregistered before this was cut off
+                raise
         self.a.client("autoscaling").terminate_instance_in_auto_scaling_group(
             InstanceId=instance_id, ShouldDecrementDesiredCapacity=False
         )

@@ -19,6 +19,9 @@ Problem = str | None
 
 EVIDENCE_CHARACTERS = 220
 
+NOTHING = "none exist"
+"""Resource and evidence of a check that found nothing of its kind to judge."""
+
 
 class Finding(BaseModel):
     """One check's verdict on one resource."""
@@ -101,7 +104,7 @@ def judge(rule: Rule, facts: Sequence[Fact] | Unread) -> Outcome:
             rule, (rule.finding("UNKNOWN", facts.operation, facts.reason),), (said(facts),)
         )
     if not facts:
-        return Outcome(rule, (rule.finding("PASS", "none exist", "none exist"),))
+        return Outcome(rule, (rule.finding("PASS", NOTHING, NOTHING),))
     findings, unread = [], []
     for fact in facts:
         try:

@@ -15,6 +15,7 @@ from opswright_security.checks import compute, network, reachability, storage
 from opswright_security.facts.application import Application, Selector, find_application
 from opswright_security.reading import Reader
 from opswright_security.rules import (
+    NOTHING,
     Finding,
     Outcome,
     Rule,
@@ -138,7 +139,11 @@ def _run(reader: Reader, application: Application) -> list[Outcome]:
 
 
 def review_of(application: Application, outcomes: Sequence[Outcome]) -> Review:
-    """Sum a review up: what fails it, what could not be read, and what is only advised."""
+    """Sum a review up: what fails it, what could not be read, and what is only advised.
+
+    A check that found nothing of its kind in the application says nothing of it, and is left out.
+    """
+    outcomes = [o for o in outcomes if o.findings[0].resource != NOTHING]
     findings = by_weight(f for outcome in outcomes for f in outcome.findings)
     grave = [
         f
@@ -172,10 +177,9 @@ def _check(outcome: Outcome) -> Check:
     evidence = first.evidence or f"{len(findings)} checked"
     if verdict != "PASS" and bad > 1:
         evidence = f"{bad} of {len(findings)}; {evidence}"
-    none = first.resource == "none exist"
     return Check(
         name=outcome.rule.title,
         verdict=verdict,
         evidence=clean(evidence, 120),
-        resource="" if none or verdict == "PASS" else clean(first.resource, 80),
+        resource="" if verdict == "PASS" else clean(first.resource, 80),
     )

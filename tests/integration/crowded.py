@@ -1,0 +1,145 @@
+"""An AWS account with thousands of everything, answered from botocore's own service models.
+
+No backend holds 5,000 of each kind quickly. Real boto3 clients are used, with their parameter
+validation, paginators and parsing of models; only the sending is replaced: each operation answers
+what its output shape says, every list at the top of it with `MANY` items.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+MANY = 5_000
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+_FEW = 2
+_made: dict[tuple[str, str, bool], dict[str, Any]] = {}
+_VARIANTS = 4
+_DEEP = 7
+_PAGING = {"nexttoken", "marker", "nextmarker", "nextpagetoken", "continuationtoken", "istruncated"}
+_GENERAL = ("Filter", "Owners", "Max", "PageSize", "Scope", "Include", "Only", "Time", "Period")
+
+
+def crowd(session: Any) -> None:
+    """Make a boto3 session answer as the crowded account does."""
+    session.events.register("before-call", _answer)
+
+
+def _answer(model: Any, params: Any, **_: Any) -> Any:
+    from botocore.awsrequest import AWSResponse
+
+    service = model.service_model.service_name
+    if service == "sts":
+        answer: Any = {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/me", "UserId": "A"}
+    else:
+        key = (service, model.name, _is_about_one(model, params))
+        if key not in _made:
+            _made[key] = _output(model, _FEW if key[2] else MANY)
+        answer = dict(_made[key])
+    return AWSResponse("https://crowded.invalid", 200, {}, b""), answer
+
+
+def _output(model: Any, many: int) -> dict[str, Any]:
+    shape = model.output_shape
+    if shape is None:
+        return {}
+    answer: dict[str, Any] = {"ResponseMetadata": {"HTTPStatusCode": 200}}
+    for name, member in shape.members.items():
+        if name.lower() in _PAGING:
+            continue
+        if member.type_name == "list":
+            answer[name] = list(_items(member.member, name, many))
+        elif not member.serialization.get("streaming"):
+            answer[name] = _value(member, name, 0, 1)
+    return answer
+
+
+def _is_about_one(model: Any, params: Any) -> bool:
+    """Whether the call names what it is about, rather than asking for all there is."""
+    body = params.get("body")
+    sent = set(body) if isinstance(body, dict) else set()
+    if isinstance(body, bytes | str):
+        import json
+
+        try:
+            sent = set(json.loads(body or "{}"))
+        except ValueError:
+            return False
+    names = model.input_shape.members if model.input_shape else {}
+    if any(part in str(params.get("url_path", "")) for part in ("/b-", "/bucket")):
+        return True
+    return any(
+        key.split(".")[0] in names and not key.startswith(_GENERAL)
+        for key in sent
+        if key not in {"Action", "Version"}
+    )
+
+
+def _items(shape: Any, name: str, many: int) -> Iterator[Any]:
+    """`many` items: a few kinds of them, each time with its own ids and names."""
+    variants = [_value(shape, name, number, 1) for number in range(_VARIANTS)]
+    for number in range(many):
+        item = variants[number % _VARIANTS]
+        if isinstance(item, dict):
+            own = {
+                key: _text(key, number)
+                for key, value in item.items()
+                if isinstance(value, str) and key in shape.members and not shape.members[key].enum
+            }
+            yield {**item, **own}
+        else:
+            yield _text(name, number) if isinstance(item, str) else item
+
+
+def _value(shape: Any, name: str, number: int, depth: int) -> Any:
+    kind = shape.type_name
+    if kind == "structure":
+        if depth > _DEEP:
+            return {}
+        return {n: _value(m, n, number, depth + 1) for n, m in shape.members.items()}
+    if kind == "list":
+        if depth > _DEEP:
+            return []
+        return [_value(shape.member, name, number + n, depth + 1) for n in range(_FEW)]
+    if kind == "map":
+        return {f"key{n}": _value(shape.value, name, n, depth + 1) for n in range(_FEW)}
+    if kind == "string":
+        return shape.enum[number % len(shape.enum)] if shape.enum else _text(name, number)
+    if kind == "timestamp":
+        return datetime(2026, 1 + number % 12, 1, tzinfo=UTC)
+    if kind == "boolean":
+        return bool(number % 2)
+    if kind in {"integer", "long"}:
+        return number % 100 + 1
+    if kind in {"float", "double"}:
+        return float(number % 100 + 1)
+    return b""
+
+
+_PREFIXES = {
+    "VpcId": "vpc", "SubnetId": "subnet", "InstanceId": "i", "VolumeId": "vol",
+    "SnapshotId": "snap", "GroupId": "sg", "AllocationId": "eipalloc", "ImageId": "ami",
+    "NatGatewayId": "nat", "RouteTableId": "rtb", "NetworkAclId": "acl",
+}  # fmt: skip
+_FIXED = {
+    "State": "available", "Status": "active", "InstanceType": "m7g.large", "AvailabilityZone":
+    REGION + "a", "Engine": "postgres", "DBInstanceClass": "db.m7g.large", "VolumeType": "gp3",
+    "CidrIp": "0.0.0.0/0", "CidrBlock": "10.0.0.0/16", "DestinationCidrBlock": "0.0.0.0/0",
+    "IpProtocol": "tcp", "Protocol": "HTTP", "Region": REGION, "RegionName": REGION,
+    "Amount": "12.5", "Unit": "USD", "Start": "2026-01-01", "End": "2026-01-02",
+    "PublicIp": "203.0.113.7", "PrivateIpAddress": "10.0.0.7", "Principal": "*",
+    "AssumeRolePolicyDocument": '{"Statement":[]}', "PolicyDocument": '{"Statement":[]}',
+    "Document": '{"Statement":[]}', "Policy": '{"Statement":[]}', "LocationConstraint": REGION,
+}  # fmt: skip
+
+
+def _text(name: str, number: int) -> str:
+    if name in _FIXED:
+        return _FIXED[name]
+    if name.lower().endswith("arn"):
+        return f"arn:aws:thing:{REGION}:{ACCOUNT}:{name.lower()}/crowded-{number:05}-{'x' * 60}"
+    if name in _PREFIXES:
+        return f"{_PREFIXES[name]}-{number:017x}"
+    if name.endswith(("Date", "Time", "Timestamp")):
+        return "2026-01-01T00:00:00Z"
+    return f"{name.lower()}-{number:05}-{'é' * 20}"
