@@ -1,4 +1,4 @@
-"""What a server costs its host before it is of use: from spawn to the answer to tools/list, on stdio.
+"""What a server costs its host before it is of use: from spawn to tools/list, on stdio.
 
 CPU-seconds (user and system, of the server's process) and resident memory of each of the six
 servers, beside a FastMCP server and an SDK server with one tool each, started in turn in the same
@@ -119,7 +119,7 @@ def main() -> int:
 
 
 def _median(runs: list[Start], field: str) -> float:
-    return statistics.median(getattr(run, field) for run in runs)
+    return statistics.median([float(getattr(run, field)) for run in runs])
 
 
 if __name__ == "__main__":

@@ -4,13 +4,16 @@ import hmac
 import secrets
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, NoReturn
 
 from opswright_core.canonical import digest
 from opswright_core.changes import CUT_OFF, ApprovalNeeded, Record, Scope, ToolCall, fold, load
 from opswright_core.errors import ApprovalError
 from opswright_core.journal import Event
 from opswright_core.runtime import Runtime
+
+Way = Literal["token", "out-of-band", "elicit"]
+"""How a person says yes."""
 
 
 def approve(
@@ -32,53 +35,67 @@ def approve(
         rt.journal.append(change_id, "approved", approved)
         return None
     if call.approval is None:
-        return _request(rt, change_id, body, intent, shown=policy == "token")
+        if policy == "out-of-band":
+            return _request_person(rt, change_id, body, intent)
+        return request_token(rt, change_id, body, intent)
     approved_id, _, secret = call.approval.partition(".")
-    refusal = _spend(rt, approved_id, secret, body["approval_digest"], policy == "token")
+    by: Way = "out-of-band" if policy == "out-of-band" else "token"
+    refusal = spend(rt, approved_id, secret, body["approval_digest"], by)
     if refusal:
-        rt.journal.append(change_id, "approval_refused", {"reason": refusal, **body})
-        raise ApprovalError(
-            f"{refusal} Call again without `approval` to get a new plan to approve."
-        )
+        refuse(rt, change_id, body, refusal)
     return None
 
 
-def _request(
-    rt: Runtime, change_id: str, body: dict[str, Any], intent: str, *, shown: bool
+def refuse(rt: Runtime, change_id: str, body: dict[str, Any], reason: str) -> NoReturn:
+    """Journal an approval that may not be used, and raise ApprovalError with the reason."""
+    rt.journal.append(change_id, "approval_refused", {"reason": reason, **body})
+    raise ApprovalError(f"{reason} Call again without `approval` to get a new plan to approve.")
+
+
+def request_token(
+    rt: Runtime, change_id: str, body: dict[str, Any], intent: str, *, why: str = ""
 ) -> ApprovalNeeded:
+    """Journal a request that a token approves; `why` says first why there is one."""
     secret = secrets.token_urlsafe(12)
+    how = "Show the plan to the person; after their yes, repeat the call with approval=<token>."
+    request = {**body, "by": "token", "proof": digest(secret)}
+    if why:
+        request["why"] = why.strip()
+    return _request(rt, change_id, request, intent, f"{why}{how}", f"{change_id}.{secret}")
+
+
+def _request_person(
+    rt: Runtime, change_id: str, body: dict[str, Any], intent: str
+) -> ApprovalNeeded:
+    how = (
+        f"A person runs `opswright-{rt.server.replace('_', '-')} approve {change_id}`; "
+        f"then repeat the call with approval={change_id}."
+    )
+    return _request(rt, change_id, {**body, "by": "out-of-band", "proof": ""}, intent, how, None)
+
+
+def _request(
+    rt: Runtime, change_id: str, body: dict[str, Any], intent: str, how: str, token: str | None
+) -> ApprovalNeeded:
     expires = time.time() + rt.settings.approval_seconds
-    request = {**body, "proof": digest(secret) if shown else "", "expires": expires}
-    rt.journal.append(change_id, "requested", request, intent=intent)
-    if shown:
-        how = "Show the plan to the person; after their yes, repeat the call with approval=<token>."
-    else:
-        how = (
-            f"A person runs `opswright-{rt.server.replace('_', '-')} approve {change_id}`; "
-            f"then repeat the call with approval={change_id}."
-        )
+    rt.journal.append(change_id, "requested", {**body, "expires": expires}, intent=intent)
     return ApprovalNeeded(
         how=how,
-        token=f"{change_id}.{secret}" if shown else None,
+        token=token,
         expires_at=datetime.fromtimestamp(expires, UTC).isoformat(timespec="seconds"),
     )
 
 
-def _spend(
-    rt: Runtime, change_id: str, secret: str, approval_digest: str, by_token: bool
-) -> str | None:
+def spend(rt: Runtime, change_id: str, secret: str, approval_digest: str, by: Way) -> str | None:
     """Use an approval up; the answer is why it may not be used, or None."""
     reason: list[str] = []
 
-    def refuse(events: list[Event]) -> bool:
-        requests = [e.body for e in events if e.kind == "requested"]
+    def refused(events: list[Event]) -> bool:
         granted = [e.body for e in events if e.kind == "granted"]
-        spent = {e.body.get("proof") for e in events if e.kind == "approved"}
-        if by_token:
-            shown = digest(secret)
-            match = [r for r in requests if hmac.compare_digest(r["proof"], shown)]
-        else:
+        if by == "out-of-band":
             match = [g for g in granted if g["approval_digest"] == approval_digest] or granted
+        else:
+            match = _requests(events, secret, by)
         if not match:
             reason.append("This approval is not known here, or no one has approved the change yet.")
         elif match[-1]["approval_digest"] != approval_digest:
@@ -88,15 +105,41 @@ def _spend(
             )
         elif match[-1]["expires"] < time.time():
             reason.append("This approval has expired.")
-        elif match[-1]["proof"] in spent:
+        elif match[-1]["proof"] in used(events):
             reason.append("This approval has been used already.")
         else:
             body["proof"] = match[-1]["proof"]
         return bool(reason)
 
-    body = {"approval_digest": approval_digest, "by": "token" if by_token else "out-of-band"}
-    rt.journal.append(change_id, "approved", body, unless=refuse)
+    body = {"approval_digest": approval_digest, "by": by}
+    rt.journal.append(change_id, "approved", body, unless=refused)
     return reason[0] if reason else None
+
+
+def decline(rt: Runtime, change_id: str, secret: str, said: str) -> dict[str, Any] | None:
+    """Journal that a question was answered with no; its request, or None when it was not open."""
+    match: list[dict[str, Any]] = []
+
+    def refused(events: list[Event]) -> bool:
+        match.extend(
+            r for r in _requests(events, secret, "elicit") if r["proof"] not in used(events)
+        )
+        return not match
+
+    body = {"by": "elicit", "said": said, "proof": digest(secret)}
+    return match[-1] if rt.journal.append(change_id, "declined", body, unless=refused) else None
+
+
+def used(events: list[Event]) -> set[str | None]:
+    """The proofs of the approvals that were used or declined."""
+    return {e.body.get("proof") for e in events if e.kind in {"approved", "declined"}}
+
+
+def _requests(events: list[Event], secret: str, by: Way) -> list[dict[str, Any]]:
+    """The requests that a secret answers, oldest first."""
+    shown = digest(secret)
+    requests = [e.body for e in events if e.kind == "requested" and e.body.get("by") == by]
+    return [r for r in requests if hmac.compare_digest(r["proof"], shown)]
 
 
 def grant(rt: Runtime, change_id: str) -> Record:

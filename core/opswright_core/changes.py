@@ -21,6 +21,7 @@ O = TypeVar("O", bound=BaseModel)  # noqa: E741 (outputs)
 ChangeStatus = Literal[
     "planned",
     "needs_approval",
+    "declined",
     "working",
     "done",
     "failed",
@@ -197,8 +198,12 @@ def fold(change_id: str, events: list[Event]) -> Record:
                     body,
                     record.at or event.at,
                 )
-                if record.status == "planned":
+                if record.status in {"planned", "declined"}:
                     record.status = "needs_approval"
+            case "declined":
+                record.request = None
+                if record.status == "needs_approval":
+                    record.status = "declined"
             case "applying":
                 record.tool, record.arguments, record.scope = (
                     body["tool"],

@@ -8,6 +8,13 @@ from pathlib import Path
 from opswright_core.errors import OpswrightError
 
 
+class _Connection(sqlite3.Connection):
+    """Closes itself when its owner is let go; Python 3.13 warns of one that is left open."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def connect(path: Path, schema: str) -> sqlite3.Connection:
     """Open (or create, for its owner alone) a WAL database and apply an idempotent `schema`.
 
@@ -15,7 +22,9 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(
+            path, timeout=30, isolation_level=None, check_same_thread=False, factory=_Connection
+        )
         path.chmod(0o600)
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA journal_mode=WAL")

@@ -15,12 +15,14 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from mcp_types import InputRequiredResult
 from pydantic import BaseModel
 
 from opswright_core.approvals import approve
 from opswright_core.aws import is_absent, translate
 from opswright_core.canonical import digest
 from opswright_core.changes import CUT_OFF, Change, Record, ToolCall, Work, load, present
+from opswright_core.elicitation import ask
 from opswright_core.errors import EndpointError, OpswrightError
 from opswright_core.journal import new_id
 from opswright_core.recorder import Recorder
@@ -32,8 +34,12 @@ log = logging.getLogger(__name__)
 O = TypeVar("O", bound=BaseModel)  # noqa: E741 (outputs)
 
 
-async def run_change(call: ToolCall, make: Callable[[], Work[O]]) -> Change[O]:
+async def run_change(
+    call: ToolCall, make: Callable[[], Work[O]]
+) -> Change[O] | InputRequiredResult:
     """Take a change as far as it may go now: its plan, its approval, its end, or the wait's.
+
+    From 2026-07-28 the question to the host's user is an answer too: the call is then made again.
 
     Raises ApprovalError when the approval given does not fit, and what `plan` raises.
     """
@@ -75,7 +81,14 @@ async def run_change(call: ToolCall, make: Callable[[], Work[O]]) -> Change[O]:
     }
     approval_digest = digest([intent, plan.observed, body["actions"]])
     request = {**body, "approval_digest": approval_digest}
-    needed = await asyncio.to_thread(approve, rt, change_id, call, work.scope, request, intent)
+    asked_at = time.monotonic()
+    if rt.settings.approvals == "elicit" and call.approval is None:
+        needed = await ask(rt, change_id, plan, request, intent)
+        if isinstance(needed, InputRequiredResult):
+            return needed
+    else:
+        needed = await asyncio.to_thread(approve, rt, change_id, call, work.scope, request, intent)
+    patience = max(0.0, rt.settings.wait_seconds - (time.monotonic() - asked_at))
     if needed:
         asked = {"status": "needs_approval", "approval": needed, "next": needed.how}
         return answer.model_copy(update=asked)
@@ -95,7 +108,7 @@ async def run_change(call: ToolCall, make: Callable[[], Work[O]]) -> Change[O]:
     task = asyncio.create_task(work_under_way)
     rt.running[change_id] = task
     task.add_done_callback(lambda _: rt.running.pop(change_id, None))
-    await asyncio.wait([task], timeout=rt.settings.wait_seconds)
+    await asyncio.wait([task], timeout=patience)
     if task.done() and not task.result():
         return await run_change(call, make)
     return present(await asyncio.to_thread(load, rt, change_id), work.outputs)

@@ -30,7 +30,7 @@ from opswright_core.journal import Journal
 from opswright_core.results import SCHEME, ResultStore
 from opswright_core.runtime import Runtime, enter
 from opswright_core.settings import Settings
-from opswright_core.startup import DeferredState
+from opswright_core.startup import DeferredState, undocumented
 from opswright_core.text import clean
 from opswright_core.undo import AwsUndo, UndoHandler
 
@@ -102,7 +102,8 @@ def build_server(
     for tool in offered:
         if _changes(tool) and not settings.allow_writes:
             continue
-        added = mcp.add_tool(tool)
+        with undocumented(tool):
+            added = mcp.add_tool(tool)
         added.parameters = inline(brief(added.parameters))
         added.output_schema = added.output_schema and inline(added.output_schema)
     store = TaskStore(settings.state_dir / "tasks.db", rt.journal.owner)

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from opswright_core.errors import BadInputError
 
-ApprovalPolicy = Literal["token", "out-of-band", "deny", "auto"]
+ApprovalPolicy = Literal["token", "elicit", "out-of-band", "deny", "auto"]
 Mind = Literal["auto", "claude", "skills"]
 Answers = Literal["both", "structured"]
 
@@ -40,6 +40,10 @@ class Settings:
     """How long a call may wait before it answers `working`; hosts give up at 30-60 s."""
     approval_seconds: float = 600.0
     """How long an approval can be used."""
+    elicit_seconds: float = 120.0
+    """How long the host's user may take to answer a question about a change."""
+    reading_seconds: float = 1.0
+    """What is declined sooner was declined by the host: no person reads a plan so fast."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":

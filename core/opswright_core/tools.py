@@ -40,7 +40,6 @@ def _declare(fn: Callable[..., Any], doc: str | None, risk: Risk, toolset: str) 
         ),
         meta={"opswright": {"risk": risk, "toolset": toolset}},
     )
-    fn.__doc__ = None  # FastMCP would import a parser to look for parameters in it: 0.1 CPU-s
     return declare(fn)
 
 

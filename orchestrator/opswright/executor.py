@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -168,6 +169,19 @@ def _skip(step: Step, blocked: StepOutcome) -> StepOutcome:
     )
 
 
+class _Connection(sqlite3.Connection):
+    """A connection with the clock that DBOS asks for on Python 3.12 and later.
+
+    There it stamps rows with `unixepoch('subsec')`, which SQLite has from 3.42 on and answers with
+    NULL before; Debian 12 ships 3.40.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if sqlite3.sqlite_version_info < (3, 42):
+            self.create_function("unixepoch", -1, lambda *_: time.time())
+
+
 @asynccontextmanager
 async def launched(state_dir: Path, executor: Executor, owner: str) -> AsyncIterator[Executor]:
     """Start DBOS on the state directory's SQLite file for as long as the block lasts."""
@@ -184,6 +198,7 @@ async def launched(state_dir: Path, executor: Executor, owner: str) -> AsyncIter
         # An id of this process alone: at launch DBOS takes up what its own id left pending, and
         # another process's runs are not ours to take.
         "executor_id": digest(owner)[:16],
+        "db_engine_kwargs": {"connect_args": {"factory": _Connection}},
         "serializer": DBOSPortableJSONSerializer(),
         "max_executor_threads": THREADS,
         "log_level": "ERROR",

@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,7 +67,7 @@ async def test_a_named_token_lets_in_in_both_eras(guarded: str, era: str, token:
 
 @pytest.mark.parametrize("token", [None, "", "wrong" * 8, ALICE[:-1], ALICE + "a", "ñ"])
 def test_any_other_is_refused(guarded: str, token: str | None) -> None:
-    quoted = token and urllib.request.quote(token)
+    quoted = token and urllib.parse.quote(token)
     assert refusal(guarded, quoted) == 401
 
 

@@ -11,7 +11,7 @@ import pytest
 from fastmcp import Client
 from fastmcp.client.messages import MessageHandler
 from fastmcp.client.transports import StdioTransport
-from mcp.client.subscriptions import listen
+from mcp.client.subscriptions import ResourceUpdated, listen
 from tests.core.processes import SHELF, environment, serving
 from tests.core.shelf import create_server
 
@@ -47,8 +47,9 @@ class Inbox(MessageHandler):
 async def subscribed(where: Any, era: str, *uris: str) -> AsyncIterator[tuple[Any, Inbox]]:
     """A client that subscribed to resources in its era's way."""
     inbox = Inbox()
-    async with Client(where, mode=era, message_handler=inbox) as client:
-        if era == "legacy":
+    older = era == "legacy"
+    async with Client(where, mode=era, message_handler=inbox if older else None) as client:
+        if older:
             for uri in uris:
                 await client.session.subscribe_resource(uri)
             yield client, inbox
@@ -57,6 +58,7 @@ async def subscribed(where: Any, era: str, *uris: str) -> AsyncIterator[tuple[An
 
             async def pump() -> None:
                 async for event in stream:
+                    assert isinstance(event, ResourceUpdated)
                     inbox.told.put_nowait(event.uri)
 
             pumping = asyncio.create_task(pump())
@@ -164,7 +166,7 @@ async def test_a_slow_client_gets_one_event_for_many_of_a_resource() -> None:
     client = subscriptions._OlderClient(Slow())  # type: ignore[arg-type]
     client.uris = {"shelf://a", "shelf://b"}
     for uri in ["shelf://a", *["shelf://b"] * 100]:
-        client.deliver(subscriptions.ResourceUpdated(uri=uri))
+        client.deliver(ResourceUpdated(uri=uri))
         await asyncio.sleep(0)
     ready.set()
     assert client._sending is not None
@@ -187,11 +189,12 @@ async def test_over_stdio_and_http_it_is_the_same(era: str, tmp_path: Path) -> N
     flags = ["--allow-writes", "--approvals", "auto"]
     stdio = StdioTransport(
         SHELF[0],
-        [*SHELF[1:], *flags, "--state-dir", str(tmp_path / "stdio")],
+        [*SHELF[1:], *flags, "--state-dir", str(tmp_path / "stdio" / "state")],
         env=environment(),
         keep_alive=False,
     )
-    with serving(SHELF, tmp_path / "http", *flags) as base:
+    (tmp_path / "http").mkdir()
+    with serving(SHELF, tmp_path / "http" / "state", *flags) as base:
         for where in (stdio, f"{base}/mcp"):
             async with subscribed(where, era, CHANGES) as (client, inbox):
                 await client.call_tool("shelve", {"names": ["lamp"]})

@@ -2,40 +2,67 @@
 
 No backend holds 5,000 of each kind quickly. Real boto3 clients are used, with their parameter
 validation, paginators and parsing of models; only the sending is replaced: each operation answers
-what its output shape says, every list at the top of it with `MANY` items.
+what its output shape says, every list at the top of it with many items.
 """
 
+import functools
+import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+
+from opswright_core.aws import HERE, Aws, AwsSessions, AwsTarget
 
 MANY = 5_000
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 _FEW = 2
-_made: dict[tuple[str, str, bool], dict[str, Any]] = {}
 _VARIANTS = 4
 _DEEP = 7
 _PAGING = {"nexttoken", "marker", "nextmarker", "nextpagetoken", "continuationtoken", "istruncated"}
-_GENERAL = ("Filter", "Owners", "Max", "PageSize", "Scope", "Include", "Only", "Time", "Period")
+_NAMES = re.compile(r"(Ids?|Arns?|ARN|Names?|Bucket|Identifiers?|Keys?|Alarms)$")
 
 
-def crowd(session: Any) -> None:
-    """Make a boto3 session answer as the crowded account does."""
-    session.events.register("before-call", _answer)
+class CrowdedSessions(AwsSessions):
+    """Sessions on the crowded account; every list in it has `many` items."""
+
+    def __init__(self, many: int = MANY) -> None:
+        super().__init__()
+        self._many = many
+
+    def open(self, target: AwsTarget = HERE) -> Aws:
+        """The session of a target, which answers by itself."""
+        first = target not in self._opened
+        session = super().open(target)
+        if first:
+            _crowd(session.session, self._many)
+        return session
 
 
-def _answer(model: Any, params: Any, **_: Any) -> Any:
+def _crowd(session: Any, many: int) -> None:
+    from botocore.handlers import json_decode_policies
+
+    session.events.unregister("after-call.iam", json_decode_policies)  # they are decoded here
+    made: dict[tuple[str, str, bool], dict[str, Any]] = {}
+    session.events.register("before-call", functools.partial(_answer, made, many))
+
+
+def _answer(
+    made: dict[tuple[str, str, bool], dict[str, Any]], many: int, model: Any, params: Any, **_: Any
+) -> Any:
     from botocore.awsrequest import AWSResponse
 
     service = model.service_model.service_name
     if service == "sts":
         answer: Any = {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/me", "UserId": "A"}
+    elif model.name == "GetMetricData":
+        answer = {"MetricDataResults": []}
     else:
         key = (service, model.name, _is_about_one(model, params))
-        if key not in _made:
-            _made[key] = _output(model, _FEW if key[2] else MANY)
-        answer = dict(_made[key])
+        if key not in made:
+            made[key] = _output(model, _FEW if key[2] else many)
+        answer = dict(made[key])
     return AWSResponse("https://crowded.invalid", 200, {}, b""), answer
 
 
@@ -59,8 +86,6 @@ def _is_about_one(model: Any, params: Any) -> bool:
     body = params.get("body")
     sent = set(body) if isinstance(body, dict) else set()
     if isinstance(body, bytes | str):
-        import json
-
         try:
             sent = set(json.loads(body or "{}"))
         except ValueError:
@@ -69,9 +94,8 @@ def _is_about_one(model: Any, params: Any) -> bool:
     if any(part in str(params.get("url_path", "")) for part in ("/b-", "/bucket")):
         return True
     return any(
-        key.split(".")[0] in names and not key.startswith(_GENERAL)
-        for key in sent
-        if key not in {"Action", "Version"}
+        first in names and _NAMES.search(first)
+        for first in {key.split(".")[0] for key in sent} - {"AccountId", "Version"}
     )
 
 
@@ -102,7 +126,8 @@ def _value(shape: Any, name: str, number: int, depth: int) -> Any:
             return []
         return [_value(shape.member, name, number + n, depth + 1) for n in range(_FEW)]
     if kind == "map":
-        return {f"key{n}": _value(shape.value, name, n, depth + 1) for n in range(_FEW)}
+        keys = ["UnblendedCost"] if name == "Metrics" else [f"key{n}" for n in range(_FEW)]
+        return {key: _value(shape.value, name, n, depth + 1) for n, key in enumerate(keys)}
     if kind == "string":
         return shape.enum[number % len(shape.enum)] if shape.enum else _text(name, number)
     if kind == "timestamp":
@@ -126,14 +151,16 @@ _FIXED = {
     REGION + "a", "Engine": "postgres", "DBInstanceClass": "db.m7g.large", "VolumeType": "gp3",
     "CidrIp": "0.0.0.0/0", "CidrBlock": "10.0.0.0/16", "DestinationCidrBlock": "0.0.0.0/0",
     "IpProtocol": "tcp", "Protocol": "HTTP", "Region": REGION, "RegionName": REGION,
-    "Amount": "12.5", "Unit": "USD", "Start": "2026-01-01", "End": "2026-01-02",
+    "Amount": "12.5", "Value": "12.5", "MeanValue": "12.5", "StorageType": "gp3",
+    "PredictionIntervalLowerBound": "1", "PredictionIntervalUpperBound": "99", "Unit": "USD", "Start": "2026-01-01", "End": "2026-01-02",
     "PublicIp": "203.0.113.7", "PrivateIpAddress": "10.0.0.7", "Principal": "*",
-    "AssumeRolePolicyDocument": '{"Statement":[]}', "PolicyDocument": '{"Statement":[]}',
-    "Document": '{"Statement":[]}', "Policy": '{"Statement":[]}', "LocationConstraint": REGION,
+    "Policy": '{"Statement":[]}', "LocationConstraint": REGION,
 }  # fmt: skip
 
 
-def _text(name: str, number: int) -> str:
+def _text(name: str, number: int) -> Any:
+    if name.endswith("Document"):
+        return {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     if name in _FIXED:
         return _FIXED[name]
     if name.lower().endswith("arn"):

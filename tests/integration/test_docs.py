@@ -12,7 +12,7 @@ import tomllib
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -21,7 +21,9 @@ from fastmcp import Client
 from opswright.config import SUITE, load_servers
 from opswright.plan import PlannedMessage, Step
 from opswright.planners.blueprint import Blueprint, Parameter, build
-from opswright_core.settings import Settings, parse_toolsets
+from opswright_core.changes import ChangeStatus
+from opswright_core.settings import ApprovalPolicy, Settings, parse_toolsets
+from opswright_core.tools import Risk
 
 ROOT = Path(__file__).parents[2]
 README, CONFIGURATION = ROOT / "README.md", ROOT / "docs" / "configuration.md"
@@ -221,6 +223,16 @@ def test_the_defaults_documented_are_the_real_ones() -> None:
     assert documented["OPSWRIGHT_TOOLSETS"] == ",".join(settings.toolsets)
     assert documented["OPSWRIGHT_ALLOW_WRITES"] == "off"
     assert settings.allow_writes is False
+
+
+def test_every_approval_policy_status_and_risk_is_explained() -> None:
+    text = (ROOT / "docs" / "approvals-and-undo.md").read_text()
+    for policy in get_args(ApprovalPolicy):
+        assert f"- **`{policy}`**" in text, policy
+    for status in get_args(ChangeStatus):
+        assert f"| `{status}` |" in text, status
+    for risk in get_args(Risk):
+        assert f"`{risk}`" in (ROOT / "docs" / "architecture.md").read_text(), risk
 
 
 @each_page

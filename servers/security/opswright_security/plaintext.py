@@ -1,9 +1,9 @@
 """Credentials in clear in a script or an environment: found and named, never shown."""
 
 import base64
-import binascii
 import gzip
 import re
+import zlib
 from collections.abc import Mapping
 
 from opswright_core.redact import MASK, redact_text
@@ -51,12 +51,12 @@ def decode_user_data(encoded: str | None) -> str:
     """EC2 user data as text: base64, perhaps gzip inside; bytes that are no text are dropped."""
     try:
         raw = base64.b64decode(encoded or "", validate=False)
-    except binascii.Error:
+    except ValueError:  # not base64, or not ASCII
         raw = (encoded or "").encode()
     if raw.startswith(b"\x1f\x8b"):
         try:
             raw = gzip.decompress(raw)
-        except (OSError, EOFError):
+        except (OSError, EOFError, zlib.error):
             return ""
     return raw.decode(errors="ignore")
 

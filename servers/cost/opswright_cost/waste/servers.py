@@ -82,7 +82,7 @@ def _stopped(sweep: Sweep, stopped: list[dict[str, Any]]) -> None:
         else []
     )
     for instance in stopped:
-        own = [v for v in volumes or [] if attached[v["VolumeId"]] == instance["InstanceId"]]
+        own = [v for v in volumes or [] if attached.get(v["VolumeId"]) == instance["InstanceId"]]
         if not own:
             continue
         prices = [volume_usd(v, sweep.book) for v in own]
