@@ -71,7 +71,8 @@ class Pipe:
 
     async def request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         number = next(self._numbers)
-        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
         self.notify(method, params, id=number)
         return await answer
 
@@ -186,7 +187,7 @@ async def batch(served: Served, calls: int) -> None:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """To the nanosecond, unlike /proc/PID/stat; of the threads there are (the pool keeps its own)."""
+    """Of the threads there are (the pool keeps its own); finer than the ticks of /proc/PID/stat."""
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
@@ -220,8 +221,10 @@ async def measure(rounds: int, calls: int, levels: list[int]) -> bool:
             f"{p50[0]:9.2f}{p50[1]:7.2f}{rate[0]:9.0f}{rate[1]:7.0f}"
             f"{cpu[0]:9.2f}{cpu[1]:7.2f}{overhead:+13.0%}"
         )
-    print(f"{rounds} batches of {calls} calls each, in turn; overhead: median of the pairs. Goal: at most "
-          f"{GOAL_OVERHEAD:.0%}.")  # fmt: skip
+    print(
+        f"{rounds} batches of {calls} calls each, in turn; overhead: median of the pairs. "
+        f"Goal: at most {GOAL_OVERHEAD:.0%}."
+    )
     return missed
 
 

@@ -17,6 +17,7 @@ text alone. So:
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from fastmcp.tools.base import ToolResult
@@ -33,6 +34,8 @@ NOTE_BYTES = 1_500
 """Kept free for saying what was left out."""
 
 REASON_CHARACTERS = 1_000
+_NAMES_REGION = {"region", "where", "regions"}
+"""Fields of answers that say where; a change's `where` is partition:account:region."""
 _CUT_OFF = {"failed", "outcome_unknown", "interrupted"}
 
 
@@ -68,6 +71,20 @@ async def fit(result: ToolResult, kept: ResultStore, *, structured_only: bool) -
         structured_content=answer,
         meta=result.meta,
         is_error=is_error,
+    )
+
+
+def located(result: ToolResult, regions: Sequence[str]) -> ToolResult:
+    """Name the AWS regions that an answer came from: in `_meta`, and where it names none itself."""
+    if not regions:
+        return result
+    answer, content = result.structured_content, result.content
+    if answer is not None and not _NAMES_REGION & answer.keys():
+        answer = {**answer, "region": ", ".join(regions)}
+        content = [TextContent(type="text", text=canonical_json(answer))]
+    meta = {**(result.meta or {}), "opswright": {"regions": list(regions)}}
+    return ToolResult(
+        content=content, structured_content=answer, meta=meta, is_error=result.is_error
     )
 
 

@@ -3,27 +3,29 @@
 boto3 is imported on first use, so that a server answers tools/list without it.
 """
 
-import html
+import os
 import re
-import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from opswright_core.errors import (
-    AccessDeniedError,
-    BadInputError,
-    CloudError,
-    CredentialsError,
-    EmulatorGapError,
-    EndpointError,
-    OpswrightError,
-    ThrottledError,
+from opswright_core.client_events import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    ClientEvents,
+    without_account_prefix,
 )
+from opswright_core.cloud_errors import error_code as error_code
+from opswright_core.cloud_errors import in_use, no_prompt, one_line
+from opswright_core.cloud_errors import is_absent as is_absent
+from opswright_core.cloud_errors import translate as translate
+from opswright_core.errors import BadInputError, CredentialsError
+
+ALL_REGIONS = "all"
 
 
 class AwsTarget(BaseModel):
@@ -31,7 +33,7 @@ class AwsTarget(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     profile: str | None = Field(None, max_length=200)
-    region: str | None = Field(None, max_length=32)
+    region: str | None = Field(None, max_length=500)
     role_arn: str | None = Field(None, max_length=2048)
 
 
@@ -47,6 +49,7 @@ class Aws:
     region: str
     config: Any
     endpoint_url: str | None = None
+    _events: ClientEvents = field(default_factory=ClientEvents)
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _identity: dict[str, str] | None = None
@@ -56,10 +59,28 @@ class Aws:
         key = (service, region or self.region)
         with self._lock:
             if key not in self._clients:
-                self._clients[key] = self.session.client(
-                    service, region_name=key[1], config=self.config, endpoint_url=self.endpoint_url
-                )
+                self._clients[key] = self._make(service, key[1])
             return self._clients[key]
+
+    def at(self, region: str) -> "Aws":
+        """The same credentials and clients, with another region as the default."""
+        _named(region)
+        return replace(self, region=region)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether AWS refused the credentials, or there were none, so that they are read again."""
+        return self._events.stale.is_set()
+
+    def _make(self, service: str, region: str) -> Any:
+        client = self.session.client(
+            service, region_name=region, config=self.config, endpoint_url=self.endpoint_url
+        )
+        if service == "s3control" and is_loopback(client.meta.endpoint_url):
+            client.meta.events.register("before-sign", without_account_prefix)
+        if self.session.get_credentials() is None:
+            self._events.stale.set()
+        return client
 
     def pages(self, service: str, operation: str, key: str, **params: Any) -> list[Any]:
         """Every item under `key` over all pages of `operation` (its snake_case name)."""
@@ -129,15 +150,26 @@ class AwsSessions:
 
         Raises BadInputError without a region, CredentialsError for an unknown profile.
         """
+        if current := in_use.get():
+            current.profile = target.profile or os.environ.get("AWS_PROFILE")
         with self._lock:
-            if target not in self._opened:
-                self._opened[target] = _open(target)
-            return self._opened[target]
+            known = self._opened.get(target)
+            if known is None or known.is_stale:
+                known = self._opened[target] = _open(target)
+        note_region(known.region)
+        return known
 
     def forget(self) -> None:
         """Drop every session, so that the next call reads credentials and endpoints again."""
         with self._lock:
             self._opened.clear()
+
+
+def note_region(region: str) -> None:
+    """Remember a region for the answer of the call under way."""
+    current = in_use.get()
+    if current is not None and region not in current.regions:
+        current.regions.append(region)
 
 
 def _open(target: AwsTarget) -> Aws:
@@ -146,13 +178,18 @@ def _open(target: AwsTarget) -> Aws:
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ProfileNotFound
 
+    if target.region and (target.region == ALL_REGIONS or "," in target.region):
+        raise BadInputError(
+            f"This reads one region at a time, not {target.region!r}: name one, like eu-west-1. "
+            "The tools that read several say so."
+        )
     try:
         session = boto3.Session(profile_name=target.profile, region_name=target.region)
         region = target.region or _environment_region() or session.region_name
     except ProfileNotFound as exc:
         known = ", ".join(botocore.session.Session().full_config["profiles"]) or "none"
         raise CredentialsError(
-            f"{_one_line(str(exc))}; profiles here: {known}. Make it with `aws configure --profile "
+            f"{one_line(str(exc))}; profiles here: {known}. Make it with `aws configure --profile "
             "NAME`, or leave `target.profile` out and unset AWS_PROFILE."
         ) from exc
     except BotoCoreError as exc:
@@ -162,23 +199,39 @@ def _open(target: AwsTarget) -> Aws:
             "No AWS region: pass target.region (for example eu-west-1), or set AWS_REGION, or "
             "`region` in the profile."
         )
-    if not re.fullmatch(r"[a-z]{2,4}(-[a-z]+)+-\d", region):
-        raise BadInputError(f"{region!r} is not an AWS region name; they look like eu-west-1.")
+    _named(region)
     config = Config(
         retries={"mode": "adaptive", "total_max_attempts": 6},
-        connect_timeout=5,
-        read_timeout=60,
-        max_pool_connections=20,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        max_pool_connections=40,  # as many as the threads that tools run in
         user_agent_extra="opswright",
     )
+    events = ClientEvents()
+    _prepare(session, events)
     if target.role_arn:
         session = _assume(session, target.profile, target.role_arn, region, config)
-    return Aws(session=session, region=region, config=config)
+        _prepare(session, events)
+    return Aws(session=session, region=region, config=config, _events=events)
+
+
+def _named(region: str) -> None:
+    if not re.fullmatch(r"[a-z]{2,4}(-[a-z]+)+-\d", region):
+        raise BadInputError(f"{region!r} is not an AWS region name; they look like eu-west-1.")
+
+
+def _prepare(session: Any, events: ClientEvents) -> None:
+    """Watch a session's clients, and never ask for an MFA code: stdin is the protocol's."""
+    events.watch(session)
+    providers = session._session.get_component("credential_provider")
+    providers.get_provider("assume-role")._prompter = _refuse_prompt  # there is no public setter
+
+
+def _refuse_prompt(_: str) -> str:
+    raise CredentialsError(no_prompt())
 
 
 def _environment_region() -> str | None:
-    import os
-
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 
 
@@ -215,139 +268,6 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-_DENIED = {
-    "AccessDenied",
-    "AccessDeniedException",
-    "UnauthorizedOperation",
-    "AuthorizationError",
-    "Forbidden",
-    "403",
-}
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
-_WRONG = {
-    "InvalidClientTokenId",
-    "AuthFailure",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-}
-_THROTTLED = {
-    "Throttling",
-    "ThrottlingException",
-    "RequestLimitExceeded",
-    "TooManyRequestsException",
-    "SlowDown",
-}
-_GAPS = re.compile(
-    r"not (?:been |yet )?implemented|NotImplementedError|not yet supported|NotYetImplemented", re.I
-)
-_PERMISSION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z*]+)")
-
-
-def translate(exc: Exception) -> Exception:
-    """Turn a botocore exception into the CloudError that says what to do; others pass."""
-    if isinstance(exc, OpswrightError):
-        return exc
-    botocore = sys.modules.get("botocore.exceptions")
-    if botocore is None:
-        return exc
-    if isinstance(exc, botocore.ClientError):
-        return _client_error(exc)
-    if type(exc).__name__ == "ResponseParserError":  # from botocore.parsers, a family of its own
-        return EmulatorGapError(
-            "The backend's answer is not AWS's: it does not implement this operation (emulators "
-            f"lack some). Details: {_one_line(str(exc))}",
-            code="ResponseParserError",
-        )
-    if isinstance(
-        exc,
-        botocore.SSOTokenLoadError
-        | botocore.UnauthorizedSSOTokenError
-        | botocore.TokenRetrievalError,
-    ):
-        return CredentialsError(
-            f"The AWS SSO session is over: run `aws sso login` and call again. ({exc})"
-        )
-    if isinstance(exc, botocore.NoCredentialsError | botocore.PartialCredentialsError):
-        return CredentialsError(
-            "No AWS credentials: run `aws configure` or `aws sso login`, or set AWS_PROFILE for "
-            "this server."
-        )
-    if isinstance(exc, botocore.CredentialRetrievalError):
-        return CredentialsError(f"The AWS credentials could not be read: {_one_line(str(exc))}")
-    if isinstance(
-        exc, botocore.ConnectionError | botocore.HTTPClientError | botocore.IncompleteReadError
-    ):
-        return EndpointError(
-            f"AWS cannot be reached: {_one_line(str(exc))}. Check the network, the region's name "
-            "and AWS_ENDPOINT_URL."
-        )
-    if isinstance(exc, botocore.ParamValidationError):
-        return BadInputError(f"AWS would refuse the parameters: {_one_line(str(exc))}")
-    if isinstance(exc, botocore.WaiterError):
-        return CloudError(
-            f"Waiting for AWS ended without success: {_one_line(str(exc))}", code="WaiterError"
-        )
-    if isinstance(exc, botocore.BotoCoreError):
-        return CloudError(f"The AWS call could not be made: {_one_line(str(exc))}")
-    return exc
-
-
-def error_code(exc: BaseException) -> str:
-    """The AWS error code of a ClientError (or of the CloudError made from one), else ''."""
-    if isinstance(exc, CloudError):
-        return exc.code
-    response = getattr(exc, "response", None)
-    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
-
-
-def _client_error(exc: Any) -> CloudError:
-    error = exc.response.get("Error", {})
-    code, message = str(error.get("Code", "")), _one_line(str(error.get("Message", "")))
-    status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    named = _PERMISSION.search(message)
-    # UnauthorizedOperation is EC2's own code, and its message does not name the action.
-    prefix = "ec2:" if code == "UnauthorizedOperation" else ""
-    operation = named.group(1) if named else f"{prefix}{exc.operation_name}"
-    said = f"{exc.operation_name}: {code}: {message}"
-    if _GAPS.search(message) or (status >= 500 and code in {"500", "501"}):
-        return EmulatorGapError(
-            f"The backend does not implement {exc.operation_name} ({message})", **_what(exc, code)
-        )
-    if code in _DENIED or "AccessDenied" in code or "not authorized" in message:
-        return AccessDeniedError(
-            f"{said}. Grant {operation} to the credentials and call again.",
-            permission=operation,
-            **_what(exc, code),
-        )
-    if code in _EXPIRED:
-        return CredentialsError(
-            f"{said}. Refresh them: `aws sso login`, or new session credentials.",
-            **_what(exc, code),
-        )
-    if code in _WRONG:
-        return CredentialsError(
-            f"{said}. The credentials are not valid for this account.", **_what(exc, code)
-        )
-    if code in _THROTTLED or "Throttl" in code:
-        return ThrottledError(
-            f"{said}. AWS asks to slow down; call again in a minute.", **_what(exc, code)
-        )
-    if status >= 500:
-        return EndpointError(
-            f"{said}. AWS failed inside; whether it took effect is not known.", **_what(exc, code)
-        )
-    return CloudError(said, **_what(exc, code))
-
-
-def _what(exc: Any, code: str) -> dict[str, str]:
-    return {"operation": str(exc.operation_name), "code": code}
-
-
-def _one_line(text: str, limit: int = 400) -> str:
-    plain = re.sub(r"<[^>]+>", " ", html.unescape(text)) if "<html" in text.lower() else text
-    return re.sub(r"\s+", " ", plain).strip()[:limit]
-
-
 def tags_of(items: list[dict[str, str]] | None) -> dict[str, str]:
     """`[{"Key": k, "Value": v}]` → `{k: v}`."""
     return {item["Key"]: item["Value"] for item in items or []}
@@ -367,8 +287,3 @@ def exists(read: Callable[[], Any]) -> bool:
             return False
         raise
     return True
-
-
-def is_absent(exc: BaseException) -> bool:
-    """Whether an error means «there is no such thing» (NotFound, NoSuch…, DoesNotExist, 404)."""
-    return bool(re.search(r"NotFound|NoSuch|NonExistent|DoesNotExist|^404$", error_code(exc)))

@@ -1,4 +1,4 @@
-"""A server's console script: `opswright-cost [--transport http]`, `opswright-cost approve ID`."""
+"""A server's console script: it serves, or does `opswright-cost approve ID` or `… doctor`."""
 
 import argparse
 import dataclasses
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import opswright_core
-from opswright_core import logs, startup
+from opswright_core import logs, startup, telemetry
 from opswright_core.authentication import Callers, is_loopback
 from opswright_core.errors import BadInputError, OpswrightError
 from opswright_core.lifetime import ends_with_host
@@ -33,14 +33,17 @@ def main(
     logs.configure()
     try:
         settings = _settings(arguments)
+        telemetry.configure(f"opswright-{_dashed(name)}")
         if arguments.command == "approve":
             return _approve(create_server(settings), arguments.change_id)
+        if arguments.command == "doctor":
+            return _doctor(create_server(settings), arguments)
         if arguments.transport == "http":
             _serve_http(create_server, settings, arguments)
         else:
+            server = create_server(settings)
+            startup.finish()
             with ends_with_host():
-                server = create_server(settings)
-                startup.finish()
                 server.run("stdio", show_banner=False)
                 _let_changes_finish()
     except OpswrightError as exc:
@@ -91,8 +94,9 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--approvals",
         choices=get_args(ApprovalPolicy),
-        help="how a change is approved: a single-use token through the host, a person's command, "
-        "never, or automatically (sandboxes only) (default: token)",
+        help="how a change is approved: a single-use token through the host, a question by the "
+        "host to its user, a person's command, never, or automatically (sandboxes only) "
+        "(default: token)",
     )
     parser.add_argument(
         "--state-dir", help="where the journal and tasks are kept (default: OPSWRIGHT_STATE_DIR)"
@@ -102,6 +106,16 @@ def _parser(name: str) -> argparse.ArgumentParser:
         "approve", help="approve a change that waits for a person (--approvals out-of-band)"
     )
     approve.add_argument("change_id", help="the id in the needs_approval answer")
+    doctor = commands.add_parser(
+        "doctor", help="check what the chosen toolsets need; exit code 1 when there is a problem"
+    )
+    doctor.add_argument("--json", action="store_true", help="one JSON document")
+    doctor.add_argument(
+        "--iam-policy",
+        action="store_true",
+        help="print the least IAM policy for the chosen toolsets instead; it lets them change "
+        "things only with --allow-writes before the command",
+    )
     return parser
 
 
@@ -132,6 +146,23 @@ def _approve(server: Any, change_id: str) -> int:
     return 0
 
 
+def _doctor(server: Any, arguments: argparse.Namespace) -> int:
+    import asyncio
+    import json
+
+    from opswright_core import doctor
+
+    if arguments.iam_policy:
+        print(json.dumps(asyncio.run(doctor.iam_policy(server)), indent=2))
+        return 0
+    lines = asyncio.run(doctor.examine(server))
+    if arguments.json:
+        print(json.dumps([line.model_dump() for line in lines], indent=2))
+    else:
+        print(doctor.shown(lines))
+    return 1 if any(line.state == "problem" for line in lines) else 0
+
+
 def _serve_http(
     create_server: Callable[[Settings], Any], settings: Settings, arguments: argparse.Namespace
 ) -> None:
@@ -153,6 +184,9 @@ def _serve_http(
         log.warning("listening on %s without TLS; put a TLS proxy before it", arguments.host)
     server = create_server(settings)
     server.auth = provider
+    callers_are = "with a token" if provider else "from this machine"
+    where = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+    print(f"serving callers {callers_are} on http://{where}:{arguments.port}/mcp", file=sys.stderr)
     startup.finish()
     server.run(
         "http",

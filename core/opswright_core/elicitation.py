@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mcp_types import (
+    ClientCapabilities,
     ElicitRequest,
     ElicitRequestFormParams,
     ElicitResult,
@@ -63,7 +64,7 @@ async def ask(
         return request_token(rt, change_id, body, intent, why=f"{why} ")
 
     context = _context()
-    if context is None or not _can_ask(context):
+    if context is None or not can_ask(context.session.client_capabilities):
         return await asyncio.to_thread(by_token, "This host cannot ask its user.")
     modern = context.request_context.protocol_version in MODERN_PROTOCOL_VERSIONS
     if modern and (context.input_responses is not None or context.request_state is not None):
@@ -126,9 +127,8 @@ def _context() -> Any:
     return context if context.request_context is not None else None
 
 
-def _can_ask(context: Any) -> bool:
-    """Whether the host declared forms; an empty declaration means them, one of `url` alone not."""
-    able = context.session.client_capabilities
+def can_ask(able: ClientCapabilities | None) -> bool:
+    """Whether a host declared forms; an empty declaration means them, one of `url` alone not."""
     elicitation = able.elicitation if able else None
     return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
 

@@ -130,6 +130,12 @@ class Journal:
             )
             return [row["change_id"] for row in rows]
 
+    def length(self) -> int:
+        """How many events there are, of every server."""
+        with self._lock:
+            count = self._db.execute("SELECT COUNT(*) AS events FROM events").fetchone()
+            return int(count["events"])
+
     def broken_at(self) -> int | None:
         """The sequence number of the first event that was altered or removed, or None."""
         previous, last = "", 0

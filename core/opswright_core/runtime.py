@@ -4,7 +4,7 @@ One `Runtime` per server, made by `create_server` and handed to each call throug
 variable, which worker threads and tasks inherit. Nothing else is global.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,9 @@ from opswright_core.subscriptions import Subscriptions
 if TYPE_CHECKING:
     import asyncio
 
+    from opswright_core.doctor import Examination
     from opswright_core.journal import Journal
+    from opswright_core.permissions import Permissions
     from opswright_core.undo import UndoHandler
 
 _current: ContextVar["Runtime"] = ContextVar("opswright_runtime")
@@ -35,6 +37,10 @@ class Runtime:
     """Changes and agent tasks under way in this process, by id."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
     """`runtime().subscriptions.publish(uri)` tells clients that a resource changed."""
+    permissions: "Permissions | None" = None
+    """The IAM actions that each tool needs; None when the server does not declare them."""
+    examinations: "Sequence[Examination]" = ()
+    """What `doctor` looks at for this server, besides what it does for all."""
     extras: dict[str, Any] = field(default_factory=dict)
     """A server's own long-lived objects (a store, a client), put there by its `create_server`."""
 

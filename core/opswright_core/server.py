@@ -7,7 +7,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastmcp import FastMCP
 from fastmcp.exceptions import ResourceError, ValidationError
@@ -19,12 +19,13 @@ from opswright_core import change_tools
 from opswright_core.agent import tools as agent_tools
 from opswright_core.agent.skills import Skill, SkillBook
 from opswright_core.agent.tasks import Agent, TaskStore
-from opswright_core.answers import OWN_CLIENT, fit
+from opswright_core.answers import OWN_CLIENT, fit, located
 from opswright_core.aws import translate
 from opswright_core.brevity import brief, inline
 from opswright_core.canonical import canonical_json
 from opswright_core.card import agent_card
 from opswright_core.change_resources import add_change_resources
+from opswright_core.cloud_errors import InUse, in_use
 from opswright_core.errors import BadInputError, OpswrightError
 from opswright_core.journal import Journal
 from opswright_core.results import SCHEME, ResultStore
@@ -33,6 +34,10 @@ from opswright_core.settings import Settings
 from opswright_core.startup import DeferredState, undocumented
 from opswright_core.text import clean
 from opswright_core.undo import AwsUndo, UndoHandler
+
+if TYPE_CHECKING:
+    from opswright_core.doctor import Examination
+    from opswright_core.permissions import Permissions
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +57,8 @@ def build_server(
     skills: Sequence[Skill] = (),
     requirements: Sequence[str] = (),
     undo_handlers: Mapping[str, UndoHandler] | None = None,
+    permissions: "Permissions | None" = None,
+    examinations: "Sequence[Examination]" = (),
     extras: Mapping[str, Any] | None = None,
     version: str = opswright_core.__version__,
 ) -> FastMCP[Any]:
@@ -59,13 +66,16 @@ def build_server(
 
     `tools` are functions declared with `read_tool`, `record_tool`, `write_tool` or
     `destructive_tool`; `instructions` say what the agent is for and how it works (hosts and the
-    model read them); `requirements` say what it needs to do real work (for the card). Raises
-    BadInputError for a toolset that does not exist.
+    model read them); `requirements` say what it needs to do real work (for the card);
+    `permissions` are the IAM actions that each tool needs, and `examinations` what else `doctor`
+    looks at. Raises BadInputError for a toolset that does not exist.
     """
     rt = Runtime(
         server=name,
         settings=settings,
         journal=Journal(settings.state_dir / "journal.db", name),
+        permissions=permissions,
+        examinations=examinations,
         extras={**(extras or {})},
     )
     rt.undo_handlers = {
@@ -177,6 +187,8 @@ class _Guard(Middleware):
             leave()
 
     async def on_call_tool(self, context: MiddlewareContext[Any], call_next: Any) -> Any:
+        used = InUse()
+        before = in_use.set(used)
         try:
             result = await call_next(context)
         except ValidationError as exc:
@@ -190,8 +202,11 @@ class _Guard(Middleware):
                 error.args = (clean(str(error), ERROR_CHARACTERS),)
                 raise error from exc
             raise
+        finally:
+            in_use.reset(before)
         if not isinstance(result, ToolResult):
             return result
+        result = located(result, used.regions)
         return await fit(result, self._kept, structured_only=self._reads_structured(context))
 
     async def on_read_resource(self, context: MiddlewareContext[Any], call_next: Any) -> Any:

@@ -24,6 +24,16 @@ BUSY_CODES = frozenset(
 )
 """Codes that AWS answers while something else is still going away; tried again for a while."""
 
+DONE_CODES = frozenset(
+    {
+        "InvalidPermission.Duplicate",
+        "Gateway.NotAttached",
+        "RouteAlreadyExists",
+        "Resource.AlreadyAssociated",
+    }
+)
+"""Codes that AWS answers when the state is already the one to restore; a read still verifies it."""
+
 DEADLINE_SECONDS = 1200.0
 
 
@@ -86,7 +96,7 @@ class AwsUndo:
         self._client = open_client
 
     def replay(self, step: UndoStep) -> None:
-        """Send the call; absent is done, busy is tried again until a deadline of 20 minutes."""
+        """Send the call; absent or restored is done, busy is tried again for up to 20 minutes."""
         args, deadline, pause = step.args, time.monotonic() + DEADLINE_SECONDS, 0.2
         client = self._open(step)
         while True:
@@ -94,7 +104,7 @@ class AwsUndo:
                 getattr(client, args["operation"])(**args["params"])
                 break
             except Exception as exc:
-                if is_absent(exc):
+                if is_absent(exc) or error_code(exc) in DONE_CODES:
                     break
                 if error_code(exc) not in BUSY_CODES or time.monotonic() > deadline:
                     raise

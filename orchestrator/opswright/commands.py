@@ -28,6 +28,7 @@ from opswright.session import (
     sandbox_dir,
     store_in,
 )
+from opswright_core import telemetry
 from opswright_core.errors import OpswrightError
 from opswright_core.settings import state_directory
 
@@ -366,6 +367,7 @@ def _line(run: Run) -> dict[str, Any]:
 def _guarded(work: Callable[[], Coroutine[Any, Any, int]], as_json: bool) -> int:
     """Run a command; what a person can act on is said in one place, without a traceback."""
     try:
+        telemetry.configure("opswright")
         return asyncio.run(work())
     except (NotPlannedError, ConfigError, PlanError, SandboxError, OpswrightError) as exc:
         if as_json:

@@ -84,7 +84,7 @@ class Agent:
                 self._note_failure()
                 self.error = f"{self.name} did not start: {_reason(exc, self.log_file)}"
                 raise AgentDownError(self.error) from exc
-            self.error, self._failures = None, 0
+            self.error = None
 
     async def call(
         self, tool: str, args: Mapping[str, Any], timeout_seconds: float, progress: Progress
@@ -96,32 +96,27 @@ class Agent:
         from mcp import MCPError
 
         await self.connect()
+        client = self._client
 
         async def on_progress(_: float, __: float | None, message: str | None) -> None:
             if message:
                 await progress(message)
 
         try:
-            result = await self._client.call_tool_mcp(
+            result = await client.call_tool_mcp(
                 tool, dict(args), timeout=timeout_seconds, progress_handler=on_progress
             )
         except MCPError as exc:
             if "closed" not in str(exc).lower() and "timed out" not in str(exc).lower():
                 return Answer({}, str(exc), True)
-            await self._lost(exc)
+            await self._lost(client, exc)
             raise OutcomeUnknownError(f"{self.name}.{tool}: {_reason(exc, self.log_file)}") from exc
         except Exception as exc:
-            await self._lost(exc)
+            await self._lost(client, exc)
             raise OutcomeUnknownError(f"{self.name}.{tool}: {_reason(exc, self.log_file)}") from exc
         self._failures = 0
         text = "\n".join(block.text for block in result.content if getattr(block, "text", None))
         return Answer(result.structured_content or _json(text), text, bool(result.is_error))
-
-    async def read(self, uri: str) -> str:
-        """Read a text resource. Raises AgentDownError."""
-        await self.connect()
-        contents = await self._client.read_resource(uri)
-        return "".join(getattr(part, "text", "") or "" for part in contents)
 
     async def close(self) -> None:
         """End the session, and with it the child process."""
@@ -167,10 +162,12 @@ class Agent:
             log_file=self.log_file,
         )
 
-    async def _lost(self, exc: Exception) -> None:
-        self.error = f"{self.name} was lost: {_reason(exc, self.log_file)}"
-        self._note_failure()
-        await self.close()
+    async def _lost(self, client: Any, exc: Exception) -> None:
+        """Drop a session that broke; of the calls that were under way on it, the first one does."""
+        if self._client is client:
+            self.error = f"{self.name} was lost: {_reason(exc, self.log_file)}"
+            self._note_failure()
+            await self.close()
 
     def _note_failure(self) -> None:
         self._failures += 1

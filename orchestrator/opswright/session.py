@@ -20,6 +20,7 @@ from opswright.router import Candidate, route
 from opswright.runs import Run, RunStore, now
 from opswright.sandbox import Sandbox
 from opswright.verifier import verify
+from opswright_core import telemetry
 from opswright_core.journal import new_id, process_identity
 
 
@@ -189,8 +190,9 @@ class Session:
             Projection(self.registry, self.store),
             listener,
         )
-        async with launched(self.place.state_dir, executor, self.owner):
-            ended = await executor.execute(claimed, resumed=continues)
+        with telemetry.span("opswright run", run_id=run.run_id):
+            async with launched(self.place.state_dir, executor, self.owner):
+                ended = await executor.execute(claimed, resumed=continues)
         if ended.undoes and ended.status == "done":
             undone = self.store.load(ended.undoes)
             self.store.save(undone.model_copy(update={"undone_by": ended.run_id}))

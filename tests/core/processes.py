@@ -32,7 +32,8 @@ def serving(
     """Run a server over HTTP on a free port; gives its base address once it answers."""
     port = free_port()
     arguments = ["--transport", "http", "--port", str(port), "--state-dir", str(state_dir)]
-    with (state_dir.parent / f"server-{port}.log").open("w+b") as log:
+    path = state_dir.parent / f"server-{port}.log"
+    with path.open("ab") as log:
         child = subprocess.Popen(
             [*command, *arguments, "--host", host, *flags],
             env=environment(**extra),
@@ -46,8 +47,7 @@ def serving(
                     urllib.request.urlopen(f"{base}/health", timeout=5).close()
                     break
                 except OSError:
-                    log.seek(0)
-                    assert child.poll() is None, log.read().decode()
+                    assert child.poll() is None, path.read_text()
                     assert time.monotonic() < deadline
                     time.sleep(0.05)
             yield base

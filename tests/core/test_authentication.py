@@ -177,6 +177,40 @@ def test_a_jwt_must_name_its_issuer_and_audience(missing: str) -> None:
         Callers.read(environ)
 
 
+async def test_a_token_stands_for_its_name() -> None:
+    provider: Any = Callers(tokens={"alice": ALICE, "ci": CI}).provider()
+    assert (await provider.verify_token(CI)).client_id == "ci"
+    assert (await provider.verify_token(ALICE)).client_id == "alice"
+    assert await provider.verify_token("ñ" * 30) is None
+
+
+async def test_tokens_and_jwts_can_be_used_side_by_side(issuer: "Issuer") -> None:
+    callers = Callers(tokens={"ci": CI}, jwks_uri=issuer.uri, issuer=ISSUER, audience=AUDIENCE)
+    provider: Any = callers.provider()
+    assert '"ci"' in (await provider.verify_token(CI)).client_id  # beside which of the two it was
+    assert '"bob"' in (await provider.verify_token(issuer.token())).client_id
+    assert await provider.verify_token("x" * 30) is None
+
+
+def test_the_server_asks_whom_the_command_line_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPSWRIGHT_BEARER_TOKENS", f"ci:{CI}")
+    seen: list[Any] = []
+
+    class Server:
+        auth: Any = None
+
+        def run(self, _: str, **options: Any) -> None:
+            seen.extend([self.auth, options["host"], options["allowed_hosts"]])
+
+    flags = ["--transport", "http", "--host", "::", "--allowed-host", "a", "--allowed-host", "b"]
+    assert cli.main(lambda _: Server(), "x", flags) == 0
+    assert seen[0] is not None
+    assert seen[1:] == ["::", ["a", "b"]]
+    assert "serving callers with a token on http://[::]:8000/mcp" in capsys.readouterr().err
+
+
 def test_nobody_named_is_nobody_asked() -> None:
     assert Callers.read({}).provider() is None
 

@@ -64,7 +64,8 @@ async def test_the_model_works_with_the_servers_tools_and_reports(
     assert report["messages"][0]["recipient"] == "cost"
     assert [s["tool"] for s in report["steps"]] == ["shelve", "list_things"]
     assert [r["id"] for r in report["resources"]] == ["lamp"]
-    assert report["usage"] == {"steps": 2, "input_tokens": 300, "output_tokens": 30}
+    assert report["usage"]["steps"] == 2
+    assert (report["usage"]["input_tokens"], report["usage"]["output_tokens"]) == (300, 30)
     assert world.things == ["lamp"]
     assert len(model.requests) == 3  # and none to say «done» after the report
 

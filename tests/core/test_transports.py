@@ -241,6 +241,19 @@ def test_a_host_that_stays_is_left_in_peace(monkeypatch: pytest.MonkeyPatch) -> 
     assert ends == []
 
 
+def test_a_host_that_hung_up_ends_what_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[int] = []
+    reading, writing = os.pipe()
+    os.close(writing)
+    monkeypatch.setattr(os, "_exit", ends.append)
+    monkeypatch.setattr(os, "dup", lambda _: reading)
+    monkeypatch.setattr(lifetime, "GRACE_SECONDS", 0.0)
+    with lifetime.ends_with_host():
+        until(lambda: bool(ends))
+    os.close(reading)
+    assert ends == [0]
+
+
 def test_without_a_stdin_to_watch_it_runs_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_stdin(_: int) -> int:
         raise OSError("no such file")

@@ -91,8 +91,6 @@ def _is_about_one(model: Any, params: Any) -> bool:
         except ValueError:
             return False
     names = model.input_shape.members if model.input_shape else {}
-    if any(part in str(params.get("url_path", "")) for part in ("/b-", "/bucket")):
-        return True
     return any(
         first in names and _NAMES.search(first)
         for first in {key.split(".")[0] for key in sent} - {"AccountId", "Version"}
@@ -146,13 +144,18 @@ _PREFIXES = {
     "SnapshotId": "snap", "GroupId": "sg", "AllocationId": "eipalloc", "ImageId": "ami",
     "NatGatewayId": "nat", "RouteTableId": "rtb", "NetworkAclId": "acl",
 }  # fmt: skip
+_BALANCING = {
+    "LoadBalancerArn": "loadbalancer/app/shop", "LoadBalancerArns": "loadbalancer/app/shop",
+    "TargetGroupArn": "targetgroup/shop", "TargetGroupARNs": "targetgroup/shop",
+}  # fmt: skip
 _FIXED = {
     "State": "available", "Status": "active", "InstanceType": "m7g.large", "AvailabilityZone":
     REGION + "a", "Engine": "postgres", "DBInstanceClass": "db.m7g.large", "VolumeType": "gp3",
     "CidrIp": "0.0.0.0/0", "CidrBlock": "10.0.0.0/16", "DestinationCidrBlock": "0.0.0.0/0",
     "IpProtocol": "tcp", "Protocol": "HTTP", "Region": REGION, "RegionName": REGION,
     "Amount": "12.5", "Value": "12.5", "MeanValue": "12.5", "StorageType": "gp3",
-    "PredictionIntervalLowerBound": "1", "PredictionIntervalUpperBound": "99", "Unit": "USD", "Start": "2026-01-01", "End": "2026-01-02",
+    "PredictionIntervalLowerBound": "1", "PredictionIntervalUpperBound": "99", "Unit": "USD",
+    "Start": "2026-01-01", "End": "2026-01-02",
     "PublicIp": "203.0.113.7", "PrivateIpAddress": "10.0.0.7", "Principal": "*",
     "Policy": '{"Statement":[]}', "LocationConstraint": REGION,
 }  # fmt: skip
@@ -163,10 +166,13 @@ def _text(name: str, number: int) -> Any:
         return {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     if name in _FIXED:
         return _FIXED[name]
+    if name in _BALANCING:
+        return f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:{_BALANCING[name]}-{number}/0a1b2c"
     if name.lower().endswith("arn"):
         return f"arn:aws:thing:{REGION}:{ACCOUNT}:{name.lower()}/crowded-{number:05}-{'x' * 60}"
     if name in _PREFIXES:
         return f"{_PREFIXES[name]}-{number:017x}"
     if name.endswith(("Date", "Time", "Timestamp")):
         return "2026-01-01T00:00:00Z"
-    return f"{name.lower()}-{number:05}-{'é' * 20}"
+    letter = "n" if name == "Name" else "é"  # a bucket's name is checked
+    return f"{name.lower()}-{number:05}-{letter * 20}"

@@ -23,12 +23,15 @@ VPC, INSTANCE = "vpc-00000000000000001", "i-00000000000000001"
 METRIC = {
     "namespace": "AWS/EC2", "metric": "CPUUtilization", "dimensions": {"InstanceId": INSTANCE},
 }  # fmt: skip
+PATH = {"source": "internet", "destination": INSTANCE, "port": 80}
+PARTS = [{"kind": "ec2", "type": "m7g.large"}] * 100
+POLICY = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}] * 300}
 READS: list[tuple[str, str, dict[str, Any], int]] = [
     ("aws_devops", "list_resources", {}, MANY),
     ("aws_devops", "get_resource", {"resource_id": VPC}, EACH),
     ("aws_devops", "verify_high_availability", {"vpc_id": VPC}, EACH),
-    ("aws_devops", "check_reachability", {"source": "internet", "destination": INSTANCE, "port": 80}, EACH),
-    ("cost", "estimate_monthly_cost", {"components": [{"kind": "ec2", "type": "m7g.large"}] * 100}, MANY),
+    ("aws_devops", "check_reachability", PATH, EACH),
+    ("cost", "estimate_monthly_cost", {"components": PARTS}, MANY),
     ("cost", "estimate_existing", {}, MANY),
     ("cost", "get_spend", {}, MANY),
     ("cost", "forecast_spend", {}, MANY),
@@ -50,7 +53,7 @@ READS: list[tuple[str, str, dict[str, Any], int]] = [
     ("security", "audit_security_groups", {}, MANY),
     ("security", "check_compliance", {"framework": "fsbp"}, EACH),
     ("security", "audit_iam", {}, MANY),
-    ("security", "explain_policy", {"policy": '{"Statement": [' + ",".join(['{"Effect":"Allow","Action":"*","Resource":"*"}'] * 300) + "]}"}, MANY),
+    ("security", "explain_policy", {"policy": json.dumps(POLICY)}, MANY),
     ("security", "list_checks", {}, MANY),
 ]  # fmt: skip
 LISTS = {"list_resources", "find_rightsizing", "list_budgets", "list_alarms", "list_log_groups"}
@@ -58,7 +61,7 @@ LISTS = {"list_resources", "find_rightsizing", "list_budgets", "list_alarms", "l
 
 ELSEWHERE = {
     "explain_finding": "one entry of a fixed catalogue",
-    "scan_dependencies": "bounded by test_an_answer_of_any_size_is_shortened (a folder, no account)",
+    "scan_dependencies": "a folder, no account; pages of core",
     "get_task": "a report, shortened by core: tests/core",
     "can_handle": "at most eight names",
     "get_change": "a change, shortened by core: tests/core",

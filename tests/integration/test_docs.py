@@ -44,6 +44,7 @@ CODE = [
 ]
 VARIABLE = re.compile(r"\bOPSWRIGHT_[A-Z]+(?:_[A-Z]+)*\b(?![*_])")
 TEST_VARIABLES = {"OPSWRIGHT_REQUIRE"}
+SERVER_COMMANDS = {"approve", "doctor"}
 SUBCOMMANDS = {"run", "plan", "status", "resume", "undo", "doctor", "sandbox"}
 FLAG = re.compile(r"(?<![\w-])--?[a-z][\w-]*")
 
@@ -159,13 +160,18 @@ def test_every_command_shown_exists_with_its_flags(page: Path) -> None:
             command.append(rest[0])
             if rest[0] == "sandbox" and len(rest) > 1:
                 command.append(rest[1])
+        for asked in SERVER_COMMANDS & set(rest) if program != "opswright" else ():
+            command.append(asked)
         given = {word.partition("=")[0] for word in rest if FLAG.fullmatch(word.partition("=")[0])}
-        assert given <= flags_of(*command), words
+        assert given <= flags_of(program) | flags_of(*command), words
 
 
 @each_page
 def test_every_flag_named_alone_is_a_flag_of_ours(page: Path) -> None:
-    ours = flags_of("opswright-cost").union(*(flags_of("opswright", c) for c in SUBCOMMANDS))
+    ours = flags_of("opswright-cost").union(
+        *(flags_of("opswright", c) for c in SUBCOMMANDS),
+        *(flags_of("opswright-cost", c) for c in SERVER_COMMANDS),
+    )
     for span in spans(page):
         if span.startswith("--") and not span.endswith("*"):
             assert FLAG.findall(span)[0] in ours, span
@@ -178,9 +184,14 @@ def test_servers_take_the_same_flags(name: str) -> None:
 
 def test_every_command_and_flag_is_documented() -> None:
     text = CONFIGURATION.read_text()
-    for flag in flags_of("opswright-cost"):
+    for flag in flags_of("opswright-cost").union(
+        *(flags_of("opswright-cost", c) for c in SERVER_COMMANDS)
+    ):
         assert f"`{flag}`" in text or flag == "-h", flag
-    assert re.findall(r"^    (\w+) ", usage("opswright-cost"), re.MULTILINE) == ["approve"]
+    listed = re.findall(r"^    (\w+) ", usage("opswright-cost"), re.MULTILINE)
+    assert set(listed) == SERVER_COMMANDS
+    for command in SERVER_COMMANDS:
+        assert re.search(rf"^\| `{command}\b", text, re.MULTILINE)
     rows = re.findall(r"^\| `opswright (\w+).*$", text, re.MULTILINE)
     assert set(rows) == SUBCOMMANDS
     for command in rows:

@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
 from tests.orchestrator.team import OpenSession, carry_out, make, plan_of
 
 from opswright.plan import Step
 from opswright.report import make_report
+
+AGENTS = Path(__file__).with_name("agents.py")
 
 
 def edit(config: Path, name: str, **entry: object) -> None:
@@ -103,3 +106,37 @@ async def test_a_change_that_nobody_approved_is_not_made_and_the_run_waits(
         ended = await session.execute(run, lambda _: None, nobody)
     assert ended.status == "waiting"
     assert not (things / "house").exists()
+
+
+async def test_one_death_under_many_steps_is_one_failure_and_all_are_resumed(
+    open_session: OpenSession, things: Path
+) -> None:
+    steps = [make(f"thing{number}", seconds=1.0) for number in range(3)]
+    async with open_session() as session:
+        run, outcomes = await carry_out(session, plan_of(make("fragile", die=True), *steps))
+    assert run.status == "done", {i: o.error for i, o in outcomes.items()}
+    assert sorted((things / "calls.log").read_text().split()) == [
+        "fragile",
+        "thing0",
+        "thing1",
+        "thing2",
+    ]
+
+
+async def test_a_server_that_dies_at_every_call_is_left_alone_after_a_while(
+    open_session: OpenSession, config: Path, things: Path
+) -> None:
+    from opswright.registry import AgentDownError, OutcomeUnknownError
+
+    edit(config, "maker", args=[str(AGENTS), "--allow-writes", "--approvals", "auto"])
+
+    async def quiet(_: str) -> None:
+        return None
+
+    async with open_session() as session:
+        agent = session.registry.agents["maker"]
+        for number in range(3):
+            with pytest.raises(OutcomeUnknownError):
+                await agent.call("make_thing", {"name": f"x{number}", "die": True}, 60, quiet)
+        with pytest.raises(AgentDownError, match="left alone"):
+            await agent.call("count_things", {}, 60, quiet)

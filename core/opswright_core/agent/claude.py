@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from opswright_core.agent.model_prices import PRICES, PRICES_AS_OF, price_of
 from opswright_core.agent.report import Outcome, TaskContext
 from opswright_core.agent.worker import BudgetSpentError, Worker
 from opswright_core.canonical import canonical_json
-from opswright_core.errors import ModelError
+from opswright_core.errors import BadInputError, ModelError
 from opswright_core.redact import redact
 from opswright_core.text import clean, untrusted
 
@@ -41,8 +42,14 @@ async def think(
     """Let Claude carry out a task with the given MCP tools.
 
     Raises ModelError when the provider refuses or cannot be reached, BudgetSpentError at the
-    budget's end.
+    budget's end, BadInputError for a budget in dollars when the model's price is not known.
     """
+    if worker.budget.usd is not None and price_of(model) is None:
+        raise BadInputError(
+            f"budget.usd cannot be kept: no price of {model!r} is known here (as of "
+            f"{PRICES_AS_OF}). Give budget.tokens instead, or set OPSWRIGHT_MODEL to one of "
+            f"{', '.join(PRICES)}."
+        )
     try:
         import anthropic
     except ImportError as exc:
@@ -65,7 +72,7 @@ async def think(
                 cache_control=_CACHED,  # moves on with the conversation
                 thread=False,  # the conversation is kept here, not at the provider's
             )
-            return await _run(runner, worker, hands)
+            return await _run(runner, worker, hands, model)
     except (anthropic.AnthropicError, TypeError) as exc:
         # A TypeError is what the SDK raises when it finds no credentials.
         if isinstance(exc, TypeError) and "authentication" not in str(exc):
@@ -77,11 +84,11 @@ async def think(
         ) from exc
 
 
-async def _run(runner: Any, worker: Worker, hands: "_Hands") -> Outcome:
+async def _run(runner: Any, worker: Worker, hands: "_Hands", model: str) -> Outcome:
     said, asked = "", 0
     async for message in runner:
         asked += 1
-        over = _count(worker, message)
+        spent = _count(worker, message, model)
         said = "".join(block.text for block in message.content if block.type == "text") or said
         if message.stop_reason == "refusal":
             return Outcome(status="failed", summary=f"The model refused the task. {said}".strip())
@@ -89,8 +96,8 @@ async def _run(runner: Any, worker: Worker, hands: "_Hands") -> Outcome:
             cut = f"The model's answer was cut at its length limit: {said}"
             return Outcome(status="partial", summary=cut)
         calls = [block.name for block in message.content if block.type == "tool_use"]
-        if over and "report" not in calls:
-            raise BudgetSpentError(f"the task's budget of {worker.budget.tokens} tokens is used up")
+        if spent and "report" not in calls:
+            raise BudgetSpentError(f"the task's budget of {spent} is used up")
         await runner.generate_tool_call_response()  # runs the calls; the runner sends the results
         if hands.stopped_by is not None:
             raise hands.stopped_by
@@ -166,10 +173,26 @@ def _opening(task: str, context: TaskContext) -> str:
     return "\n\n".join(parts)
 
 
-def _count(worker: Worker, message: Any) -> bool:
-    """Add up what an answer used; True when the task's tokens are used up."""
-    usage = message.usage
-    cached = (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
-    worker.usage.input_tokens += usage.input_tokens + cached
-    worker.usage.output_tokens += usage.output_tokens
-    return worker.usage.input_tokens + worker.usage.output_tokens > worker.budget.tokens
+def _count(worker: Worker, message: Any, model: str) -> str:
+    """Add up what an answer used; says which part of the task's budget is used up, or ''."""
+    usage, used, budget = message.usage, worker.usage, worker.budget
+    read = usage.cache_read_input_tokens or 0
+    written = usage.cache_creation_input_tokens or 0
+    used.input_tokens += usage.input_tokens + read + written
+    used.output_tokens += usage.output_tokens
+    price = price_of(model)
+    if price is None or used.cost_usd is None:
+        used.cost_usd = None
+    else:
+        cost = price.cost_usd(
+            input_tokens=usage.input_tokens,
+            cache_write_tokens=written,
+            cache_read_tokens=read,
+            output_tokens=usage.output_tokens,
+        )
+        used.cost_usd = round(used.cost_usd + cost, 6)
+    if used.input_tokens + used.output_tokens > budget.tokens:
+        return f"{budget.tokens} tokens"
+    if budget.usd is not None and used.cost_usd is not None and used.cost_usd > budget.usd:
+        return f"{budget.usd:g} USD"
+    return ""

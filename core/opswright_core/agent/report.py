@@ -52,6 +52,7 @@ class TaskBudget(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     steps: int = Field(30, ge=1, le=200)
     tokens: int = Field(200_000, ge=1000)
+    usd: float | None = Field(None, gt=0)
 
 
 class StepTaken(BaseModel):
@@ -71,11 +72,14 @@ class NeededInput(BaseModel):
 
 
 class Usage(BaseModel):
-    """What the task used. Tokens are 0 when no model was asked."""
+    """What the task used. Tokens and cost are 0 when no model was asked."""
 
     steps: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cost_usd: float | None = Field(
+        0.0, description="Of the model, at list prices; null when its price is not known"
+    )
 
 
 class TaskReport(BaseModel):
@@ -95,6 +99,7 @@ class TaskReport(BaseModel):
     needs: list[NeededInput] = Field(default_factory=list)
     approvals: list[ApprovalNeeded] = Field(default_factory=list)
     usage: Usage = Field(default_factory=Usage)
+    regions: list[str] = Field(default_factory=list, description="AWS regions that it turned to")
     error: str | None = None
     next: str = ""
 

@@ -40,7 +40,7 @@ async def handle_task(
         TaskContext, Field(description="Known facts, memories, messages, approvals")
     ] = NO_CONTEXT,
     wait_seconds: Wait = 25,
-    budget: Annotated[TaskBudget, Field(description="Most steps and tokens to use")] = FULL_BUDGET,
+    budget: Annotated[TaskBudget, Field(description="Most steps, tokens, dollars")] = FULL_BUDGET,
 ) -> TaskReport:
     """Hand this agent a whole task; it uses its own tools and reports. Changes need approval."""
     steps = itertools.count(1)

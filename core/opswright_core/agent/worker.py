@@ -23,7 +23,7 @@ class ApprovalWantedError(OpswrightError):
 
 
 class BudgetSpentError(OpswrightError):
-    """The task used up its steps or tokens."""
+    """The task used up its steps, tokens or dollars."""
 
 
 class Worker:
@@ -42,6 +42,8 @@ class Worker:
         self.approvals: dict[str, ApprovalNeeded] = {}
         """Approvals that are still wanted, by change."""
         self.usage = Usage()
+        self.regions: list[str] = []
+        """AWS regions that its calls turned to, in that order."""
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """Call one of the server's tools and return its structured content.
@@ -84,12 +86,17 @@ class Worker:
                 raise_on_error=False,
             )
             answer = result.structured_content or {}
+        self._locate(result)
         text = "\n".join(block.text for block in result.content if getattr(block, "text", None))
         self._record(tool, answer, text, result.is_error)
         if answer.get("status") == "needs_approval":
             answer = {**answer, "approval": {**answer["approval"], "token": None}}
             text = canonical_json(answer)
         return answer, text, result.is_error
+
+    def _locate(self, result: Any) -> None:
+        told = (result.meta or {}).get("opswright", {}).get("regions", [])
+        self.regions += [region for region in told if region not in self.regions]
 
     def _approval(self, change_id: str) -> str | None:
         return next(

@@ -8,8 +8,8 @@ from opswright_core import startup
 def main() -> None:
     """Run the server's command line."""
     startup.begin()
-    from opswright_core import cli
     from opswright_aws_devops.server import create_server
+    from opswright_core import cli
 
     sys.exit(cli.main(create_server, "aws_devops"))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from opswright_core.errors import BadInputError
+from opswright_core.local_paths import local_path
 
 SCHEMES = ("https", "http", "ssh", "git", "file")
 """What git may fetch over. `ext::` and other transport helpers run commands and are refused."""
@@ -51,7 +52,7 @@ def locate(repository: str) -> Location:
         if match[1].startswith("-"):
             raise BadInputError(f"{_short(text)!r} names a host that begins with '-'.")
         return Location(shown=text, url=text)
-    path = Path(text).expanduser()
+    path = local_path(text)
     if not path.is_dir():
         raise BadInputError(
             f"{_short(text)!r} is not a directory here. Give the path of a git repository, or its "

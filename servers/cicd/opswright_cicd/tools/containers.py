@@ -4,7 +4,6 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from opswright_cicd.tools.repositories import Cursor
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
 from opswright_core.errors import BadInputError, OpswrightError
+from opswright_core.local_paths import local_path
 from opswright_core.pages import Page, page
 from opswright_core.recorder import Recorder
 from opswright_core.text import clean
@@ -123,7 +123,7 @@ def build_image(
     ],
 ) -> Work[BuiltImage]:
     """Build an image from a directory's Dockerfile and tag it."""
-    context = Path(context_path).expanduser().resolve()
+    context = local_path(context_path).resolve()
     if not (context / "Dockerfile").is_file():
         raise BadInputError(
             f"{context_path!r} has no Dockerfile; name the directory that holds it."

@@ -9,6 +9,7 @@ from pydantic import Field
 from opswright_cicd.pipeline_rules import PipelineFinding, Severity, judge_github, judge_gitlab
 from opswright_cicd.tools.repositories import Cursor
 from opswright_core.errors import BadInputError, NotFoundError
+from opswright_core.local_paths import local_path
 from opswright_core.pages import Page, page
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
@@ -24,7 +25,7 @@ def review_pipeline(
     cursor: Cursor = None,
 ) -> Page[PipelineFinding]:
     """Judge GitHub Actions and GitLab CI files: pins, permissions, leaks, injection, timeouts."""
-    top = Path(path).expanduser()
+    top = local_path(path)
     findings: list[PipelineFinding] = []
     unread: list[str] = []
     files = pipeline_files(top)

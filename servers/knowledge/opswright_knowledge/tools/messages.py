@@ -29,7 +29,7 @@ def send_message(
     content: Annotated[str, Field(description="Text", min_length=1, max_length=4000)],
     intent: Annotated[Intent, Field(description="What for")] = "inform",
     data: Annotated[dict[str, Any] | None, Field(description="Facts with it")] = None,
-    in_reply_to: Annotated[str | None, Field(description="message_id")] = None,
+    in_reply_to: Annotated[str | None, Field(description="message_id", max_length=60)] = None,
     by: By = None,
 ) -> Sent:
     """Leave a message for an agent. A repeat by the same run and step sends nothing."""

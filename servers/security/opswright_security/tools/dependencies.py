@@ -1,11 +1,11 @@
 """Scans dependency files for known vulnerabilities, loose versions and missing hashes."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from opswright_core.local_paths import local_path
 from opswright_core.runtime import runtime
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
@@ -50,7 +50,7 @@ def scan_dependencies(
     path: Annotated[str, Field(description="Folder or lock file on this machine", max_length=500)],
 ) -> DependencyScan:
     """Scan requirements.txt, poetry, uv and npm locks for vulnerabilities and loose versions."""
-    files = find_files(Path(path).expanduser())
+    files = find_files(local_path(path))
     packages = list(dict.fromkeys(p for file in files for p in read_packages(file)))
     pinned = [p for p in packages if p.version]
     advisories = look_up(pinned, runtime().extras.get("osv_url", OSV_URL)) if pinned else {}

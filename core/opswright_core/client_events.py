@@ -1,0 +1,108 @@
+"""What every AWS client does besides its calls: a deadline, IAM's names, stale credentials noticed.
+
+Handlers of botocore's events, registered on a session before its clients are made, which inherit
+them. The retries themselves are botocore's (adaptive mode); here is what ends them.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from opswright_core.cloud_errors import ACTION, BAD_CREDENTIALS, PERMISSION
+from opswright_core.errors import ThrottledError
+
+CALL_SECONDS = 20.0
+"""From a call's start: no attempt begins later, and no pause goes on beyond. Hosts give a tool call
+30 to 60 s; with READ_SECONDS for the last attempt this stays inside."""
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 20.0
+"""Of botocore's standard and adaptive retries: a random share of 2^(attempt - 1), 20 at most."""
+
+_DEADLINE = "opswright_deadline"
+
+# IAM's prefix where it is not the name that requests are signed with.
+_PREFIXES = {"monitoring": "cloudwatch", "tagging": "tag"}
+# The permission where it is not named after the operation (Service Authorization Reference).
+_PERMISSIONS = {
+    ("s3", "ListBuckets"): "s3:ListAllMyBuckets",
+    ("s3", "ListObjectsV2"): "s3:ListBucket",
+    ("s3", "HeadBucket"): "s3:ListBucket",
+    ("s3", "HeadObject"): "s3:GetObject",
+    ("s3", "GetBucketEncryption"): "s3:GetEncryptionConfiguration",
+    ("s3", "PutBucketEncryption"): "s3:PutEncryptionConfiguration",
+    ("s3", "GetPublicAccessBlock"): "s3:GetBucketPublicAccessBlock",
+    ("s3", "PutPublicAccessBlock"): "s3:PutBucketPublicAccessBlock",
+    ("s3", "GetBucketLifecycleConfiguration"): "s3:GetLifecycleConfiguration",
+    ("s3", "PutBucketLifecycleConfiguration"): "s3:PutLifecycleConfiguration",
+    ("s3control", "GetPublicAccessBlock"): "s3:GetAccountPublicAccessBlock",
+    ("s3control", "PutPublicAccessBlock"): "s3:PutAccountPublicAccessBlock",
+}
+
+
+class ClientEvents:
+    """The handlers of one session's clients; `stale` is set when its credentials were refused."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.stale = threading.Event()
+        self._clock = clock
+
+    def watch(self, session: Any) -> None:
+        """Register on a boto3 session, before it makes clients."""
+        session.events.register_first("before-call", self._begin)
+        session.events.register_last("before-send", self._refuse_late)
+        session.events.register_first("needs-retry", self._end_retries)
+        session.events.register_first("after-call", self._note)
+
+    def _begin(self, context: dict[str, Any], **_: Any) -> None:
+        context[_DEADLINE] = self._clock() + CALL_SECONDS
+
+    def _refuse_late(self, request: Any, **_: Any) -> None:
+        """Send nothing that waited too long for its turn: throttled clients queue for one."""
+        if self._clock() > request.context.get(_DEADLINE, float("inf")):
+            raise ThrottledError(
+                "AWS asked to slow down, and the call's turn did not come within "
+                f"{CALL_SECONDS:.0f} s: call again in a minute, or ask for less at once.",
+                code="Throttling",
+            )
+
+    def _end_retries(
+        self,
+        response: Any,
+        operation: Any,
+        attempts: int,
+        caught_exception: Exception | None,
+        request_dict: dict[str, Any],
+        **_: Any,
+    ) -> None:
+        """Raise what went wrong, instead of a pause that could go on beyond the deadline."""
+        from botocore.exceptions import ClientError
+
+        pause = min(2.0 ** (attempts - 1), LONGEST_PAUSE_SECONDS)
+        if self._clock() + pause <= request_dict["context"].get(_DEADLINE, float("inf")):
+            return
+        if caught_exception is not None:
+            raise caught_exception
+        _http, parsed = response
+        if "Error" in parsed:
+            self._note(parsed, operation)
+            raise ClientError(parsed, operation.name)
+
+    def _note(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+        """In a refused answer, say which action it was in IAM's words; note bad credentials."""
+        if "Error" not in parsed:
+            return
+        if parsed["Error"].get("Code") in BAD_CREDENTIALS:
+            self.stale.set()
+        service = model.service_model
+        signed_as = service.signing_name
+        action = f"{_PREFIXES.get(signed_as, signed_as)}:{model.name}"
+        permission = _PERMISSIONS.get((service.service_name, model.name), action)
+        parsed.setdefault("ResponseMetadata", {}).update({ACTION: action, PERMISSION: permission})
+
+
+def without_account_prefix(request: Any, **_: Any) -> None:
+    """Undo what S3 Control does: the account id before the host, also before a loopback address."""
+    account_id = request.headers.get("x-amz-account-id", "")
+    request.url = request.url.replace(f"//{account_id}.", "//", 1)

@@ -1,0 +1,117 @@
+"""Which IAM actions a server's tools need: the policy that grants them, and what grants them now.
+
+A server declares them as `{tool: (action, …)}`; a changing tool's include those of its inverse.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Permissions = Mapping[str, tuple[str, ...]]
+
+_PREFIXES = {"monitoring": "cloudwatch"}
+"""Where the prefix of a service's actions is not the name that its requests are signed with."""
+
+_ACTIONS = {
+    ("budgets", "CreateBudget"): "ModifyBudget",
+    ("budgets", "DeleteBudget"): "ModifyBudget",
+    ("budgets", "DescribeBudget"): "ViewBudget",
+    ("budgets", "DescribeBudgets"): "ViewBudget",
+    ("budgets", "DescribeNotificationsForBudget"): "ViewBudget",
+    ("budgets", "UpdateBudget"): "ModifyBudget",
+    ("s3", "DeleteBucketEncryption"): "PutEncryptionConfiguration",
+    ("s3", "DeleteBucketLifecycle"): "PutLifecycleConfiguration",
+    ("s3", "DeleteBucketTagging"): "PutBucketTagging",
+    ("s3", "DeleteObjects"): "DeleteObject",
+    ("s3", "DeletePublicAccessBlock"): "PutBucketPublicAccessBlock",
+    ("s3", "GetBucketEncryption"): "GetEncryptionConfiguration",
+    ("s3", "GetBucketLifecycleConfiguration"): "GetLifecycleConfiguration",
+    ("s3", "GetPublicAccessBlock"): "GetBucketPublicAccessBlock",
+    ("s3", "HeadBucket"): "ListBucket",
+    ("s3", "HeadObject"): "GetObject",
+    ("s3", "ListBuckets"): "ListAllMyBuckets",
+    ("s3", "ListObjectVersions"): "ListBucketVersions",
+    ("s3", "ListObjectsV2"): "ListBucket",
+    ("s3", "PutBucketEncryption"): "PutEncryptionConfiguration",
+    ("s3", "PutBucketLifecycleConfiguration"): "PutLifecycleConfiguration",
+    ("s3", "PutPublicAccessBlock"): "PutBucketPublicAccessBlock",
+    ("s3control", "DeletePublicAccessBlock"): "PutAccountPublicAccessBlock",
+    ("s3control", "GetPublicAccessBlock"): "GetAccountPublicAccessBlock",
+    ("s3control", "PutPublicAccessBlock"): "PutAccountPublicAccessBlock",
+}
+"""Operations that another action allows (service authorization reference, as of 2026-11)."""
+
+NEEDS_NONE = frozenset({"sts:GetCallerIdentity"})
+"""What AWS allows everyone, even where a policy denies it."""
+
+DOCUMENT_CHARACTERS = 6_144
+"""The longest managed policy, white space not counted (IAM quotas)."""
+
+_BATCH = 50
+
+
+def action_of(service_model: Any, operation: str) -> str:
+    """The IAM action that allows one operation of a botocore service model."""
+    signing, service = service_model.signing_name, service_model.service_name
+    return f"{_PREFIXES.get(signing, signing)}:{_ACTIONS.get((service, operation), operation)}"
+
+
+def actions_of(permissions: Permissions, tools: Iterable[str]) -> list[str]:
+    """What some tools need together, sorted; tools that are not declared need nothing."""
+    return sorted({action for tool in tools for action in permissions.get(tool, ())} - NEEDS_NONE)
+
+
+def policy(reads: Iterable[str], changes: Iterable[str]) -> dict[str, Any]:
+    """The least IAM policy for those actions.
+
+    Resources are not narrowed: their names are not known before. `iam:PassRole` is held to EC2,
+    the one service that opswright passes roles to.
+    """
+    reading = sorted(set(reads))
+    changing = sorted({*changes} - {*reads, "iam:PassRole"})
+    statements: list[dict[str, Any]] = [
+        {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": "*"}
+        for sid, actions in (("Read", reading), ("Change", changing))
+        if actions
+    ]
+    if "iam:PassRole" in changes:
+        passed = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+        statements.append(
+            {
+                "Sid": "PassRole",
+                "Effect": "Allow",
+                "Action": ["iam:PassRole"],
+                "Resource": "*",
+                "Condition": passed,
+            }
+        )
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def principal_arn(iam: Any, caller_arn: str) -> str | None:
+    """The user or role whose policies decide for a caller; None where no policy can be asked."""
+    if ":user/" in caller_arn:
+        return caller_arn
+    if session := re.fullmatch(r"arn:[^:]+:sts::\d+:assumed-role/([^/]+)/.+", caller_arn):
+        arn: str = iam.get_role(RoleName=session.group(1))["Role"]["Arn"]  # it may have a path
+        return arn
+    return None
+
+
+def denied_actions(iam: Any, principal: str, actions: list[str]) -> list[str]:
+    """Those of `actions` that IAM's simulator does not find allowed on every resource.
+
+    It weighs the principal's own policies, its boundary and the organization's; not the policies
+    of resources, nor those of a session.
+    """
+    denied = []
+    simulation = iam.get_paginator("simulate_principal_policy")
+    for start in range(0, len(actions), _BATCH):
+        batch = actions[start : start + _BATCH]
+        for answer in simulation.paginate(PolicySourceArn=principal, ActionNames=batch):
+            denied += [
+                result["EvalActionName"]
+                for result in answer["EvaluationResults"]
+                if result["EvalDecision"] != "allowed"
+            ]
+    return sorted(denied)
