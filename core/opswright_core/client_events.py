@@ -11,6 +11,7 @@ from typing import Any
 
 from opswright_core.cloud_errors import ACTION, BAD_CREDENTIALS, PERMISSION
 from opswright_core.errors import ThrottledError
+from opswright_core.permissions import action_of
 
 CALL_SECONDS = 20.0
 """From a call's start: no attempt begins later, and no pause goes on beyond. Hosts give a tool call
@@ -21,24 +22,6 @@ LONGEST_PAUSE_SECONDS = 20.0
 """Of botocore's standard and adaptive retries: a random share of 2^(attempt - 1), 20 at most."""
 
 _DEADLINE = "opswright_deadline"
-
-# IAM's prefix where it is not the name that requests are signed with.
-_PREFIXES = {"monitoring": "cloudwatch", "tagging": "tag"}
-# The permission where it is not named after the operation (Service Authorization Reference).
-_PERMISSIONS = {
-    ("s3", "ListBuckets"): "s3:ListAllMyBuckets",
-    ("s3", "ListObjectsV2"): "s3:ListBucket",
-    ("s3", "HeadBucket"): "s3:ListBucket",
-    ("s3", "HeadObject"): "s3:GetObject",
-    ("s3", "GetBucketEncryption"): "s3:GetEncryptionConfiguration",
-    ("s3", "PutBucketEncryption"): "s3:PutEncryptionConfiguration",
-    ("s3", "GetPublicAccessBlock"): "s3:GetBucketPublicAccessBlock",
-    ("s3", "PutPublicAccessBlock"): "s3:PutBucketPublicAccessBlock",
-    ("s3", "GetBucketLifecycleConfiguration"): "s3:GetLifecycleConfiguration",
-    ("s3", "PutBucketLifecycleConfiguration"): "s3:PutLifecycleConfiguration",
-    ("s3control", "GetPublicAccessBlock"): "s3:GetAccountPublicAccessBlock",
-    ("s3control", "PutPublicAccessBlock"): "s3:PutAccountPublicAccessBlock",
-}
 
 
 class ClientEvents:
@@ -95,10 +78,8 @@ class ClientEvents:
             return
         if parsed["Error"].get("Code") in BAD_CREDENTIALS:
             self.stale.set()
-        service = model.service_model
-        signed_as = service.signing_name
-        action = f"{_PREFIXES.get(signed_as, signed_as)}:{model.name}"
-        permission = _PERMISSIONS.get((service.service_name, model.name), action)
+        permission = action_of(model.service_model, model.name)
+        action = f"{permission.partition(':')[0]}:{model.name}"
         parsed.setdefault("ResponseMetadata", {}).update({ACTION: action, PERMISSION: permission})
 
 

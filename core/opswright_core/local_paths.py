@@ -12,7 +12,9 @@ def local_path(text: str) -> Path:
     """
     try:
         path = Path(text).expanduser()
-        path.exists()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return path
     except (ValueError, RuntimeError, OSError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else str(exc)
         raise BadInputError(

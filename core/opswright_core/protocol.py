@@ -26,7 +26,7 @@ from opswright_core.elicitation import ask
 from opswright_core.errors import EndpointError, OpswrightError
 from opswright_core.journal import new_id
 from opswright_core.recorder import Recorder
-from opswright_core.runtime import Runtime, runtime
+from opswright_core.runtime import Runtime, runtime, stop_signal
 from opswright_core.verdicts import worst
 
 log = logging.getLogger(__name__)
@@ -107,6 +107,8 @@ async def run_change(
     work_under_way = _in_thread(_apply, rt, change_id, work, begin, _progress_sender())
     task = asyncio.create_task(work_under_way)
     rt.running[change_id] = task
+    if signal := stop_signal.get():
+        signal.changes.append(change_id)
     task.add_done_callback(lambda _: rt.running.pop(change_id, None))
     await asyncio.wait([task], timeout=patience)
     if task.done() and not task.result():

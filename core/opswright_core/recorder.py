@@ -7,7 +7,7 @@ from typing import Any
 from opswright_core.aws import translate
 from opswright_core.changes import Record, ResourceRef
 from opswright_core.errors import EndpointError, OpswrightError
-from opswright_core.runtime import Runtime
+from opswright_core.runtime import Runtime, stop_signal
 from opswright_core.undo import UndoStep
 
 
@@ -19,6 +19,7 @@ class Recorder:
     ) -> None:
         self._runtime = rt
         self._steps = record.steps
+        self._stop = stop_signal.get()
         self.change_id = record.change_id
         self.progress = progress
         """Tell the caller what is being done, while it waits."""
@@ -41,6 +42,7 @@ class Recorder:
         known = self._steps.get(name)
         if known and known.get("done"):
             return known["result"]
+        self._heed_stop(f"before {name!r}")
         self.progress(name)
         result = None
         if known:
@@ -59,6 +61,10 @@ class Recorder:
         self._write("step_done", done)
         self._steps[name] = {**done, "done": True}
         return result
+
+    def _heed_stop(self, when: str) -> None:
+        if self._stop is not None and self._stop.is_set():
+            raise OpswrightError(f"Stopped on request {when}. Nothing further was sent.")
 
     def _send(self, name: str, send: Callable[[], Any], *, in_doubt: bool) -> Any:
         """Send. Only what was surely refused leaves nothing to undo.
@@ -88,6 +94,7 @@ class Recorder:
         """Poll until `ready`; raises OpswrightError at the deadline, saying what was waited for."""
         deadline, pause = time.monotonic() + timeout_seconds, min(0.1, every_seconds)
         while not ready():
+            self._heed_stop(f"while waiting: {what}")
             if time.monotonic() > deadline:
                 raise OpswrightError(
                     f"{what}: not within {timeout_seconds:.0f} s. "

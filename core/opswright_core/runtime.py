@@ -4,6 +4,7 @@ One `Runtime` per server, made by `create_server` and handed to each call throug
 variable, which worker threads and tasks inherit. Nothing else is global.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -20,6 +21,19 @@ if TYPE_CHECKING:
     from opswright_core.journal import Journal
     from opswright_core.permissions import Permissions
     from opswright_core.undo import UndoHandler
+
+
+class StopSignal(threading.Event):
+    """Set when a task is cancelled; the changes that it began send nothing further then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changes: list[str] = []
+        """Ids of the changes that the task began."""
+
+
+stop_signal: ContextVar[StopSignal | None] = ContextVar("opswright_stop", default=None)
+"""The signal of the task under way; the calls it makes and the changes they begin inherit it."""
 
 _current: ContextVar["Runtime"] = ContextVar("opswright_runtime")
 

@@ -135,9 +135,13 @@ class StepCaller:
             return await agent.call(step.tool, {**args, "context": context}, CALL_SECONDS, progress)
         token = (answer.value.get("approval") or {}).get("token")
         agreed = step.changes_things and run.approved_hash == run.plan.approval_hash
-        if not token or not (agreed or await self._approver(step, answer.value)):
+        if token and not (agreed or await self._approver(step, answer.value)):
             return answer
-        return await agent.call(step.tool, {**args, "approval": token}, CALL_SECONDS, progress)
+        if not token and run.attempt == 1:
+            return answer  # a person approves it at the server's own command, then resumes
+        approved = {**args, "approval": token or answer.value["change_id"]}
+        again = await agent.call(step.tool, approved, CALL_SECONDS, progress)
+        return answer if again.is_error and not token and not again.value else again
 
 
 def _is_repeatable(agent: Agent, step: Step) -> bool:

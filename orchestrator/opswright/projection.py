@@ -30,6 +30,7 @@ class Projection:
         self._store = store
         self._answers: dict[str, dict[str, Any]] = {}
         self._ids: dict[str, tuple[str, str]] = {}
+        self._delivered: dict[str, list[str]] = {}
         self._unrecorded: list[str] = []
         self._lock = asyncio.Lock()
 
@@ -48,6 +49,7 @@ class Projection:
         if tool is None or "context" not in tool.input_schema.get("properties", {}):
             return {}
         inbox = await self._ask("read_messages", {"recipient": step.agent})
+        self._delivered[step.id] = [m["message_id"] for m in (inbox or {}).get("items", [])]
         found = await self._ask("recall", {"query": run.goal, "agent": step.agent})
         messages = [
             {
@@ -77,6 +79,8 @@ class Projection:
                 await self._made(step, outcome, answers, by)
                 await self._deployed(outcome, by)
                 await self._reported(step, outcome, by)
+            if outcome.status == "done" and (read := self._delivered.pop(step.id, [])):
+                await self._tell("acknowledge_messages", {"ids": read, "by": by})
             await self._messages(run)
             await self._tell("record_run", _run_record(run, "running", None) | {"by": by})
 

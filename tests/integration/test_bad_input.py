@@ -24,7 +24,7 @@ FOREIGN = [
     "arn:aws-cn:elasticloadbalancing:cn-north-1:1:targetgroup/a/1",
     "arn:aws-us-gov:iam::123456789012:policy/a",
 ]
-WRONG_TYPES: list[Any] = [None, True, -1.5, "", "text", [], [[1]], {}, {"a": {"b": 1}}]
+WRONG_TYPES: list[Any] = [-1.5, "", [[1]], {"a": {"b": 1}}]
 _OPAQUE = re.compile(r"Error calling tool|Traceback|File \"|object at 0x|\bNoneType\b")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e]")
 
@@ -172,26 +172,32 @@ def test_overlong_odd_and_foreign_texts_are_answered(name: str, asked: Asked) ->
                     asked.call(tool, {**plausible(schema), argument: many})
 
 
+TARGETS: list[tuple[dict[str, str], str]] = [
+    ({"region": "nowhere"}, "not an AWS region"),
+    ({"profile": "nobody"}, "profiles here: none"),
+    ({"account": "1"}, "target.account is not an argument"),
+    ({"profile": "x" * 201}, "at most 200"),
+]
+
+
 @every_server
-@pytest.mark.parametrize(
-    ("target", "words"),
-    [
-        ({"region": "nowhere"}, "not an AWS region"),
-        ({"profile": "nobody"}, "nobody"),
-        ({"account": "1"}, "target.account is not an argument"),
-        ({"profile": "x" * 201}, "at most 200"),
-    ],
-    ids=["region", "profile", "field", "length"],
-)
-def test_a_target_that_cannot_be_is_refused(
-    name: str, asked: Asked, target: dict[str, str], words: str
-) -> None:
+def test_a_target_that_cannot_be_is_refused(name: str, asked: Asked) -> None:
     for tool, schema in asked.tools.items():
-        if "target" not in schema["properties"] or tool == "estimate_monthly_cost":
-            continue  # the latter reads an account only when asked to
-        answer = asked.call(tool, {**plausible(schema), "target": target})
-        if answer.is_error and "target" in answer.content[0].text:
-            assert words in answer.content[0].text
+        for target, words in TARGETS if "target" in schema["properties"] else []:
+            answer = asked.call(tool, {**plausible(schema), "target": target})
+            if tool not in _LOOKS_ELSEWHERE_FIRST:
+                assert answer.is_error, tool
+                assert words in answer.content[0].text, (tool, answer.content[0].text)
+
+
+_LOOKS_ELSEWHERE_FIRST = {
+    "build_release": "the repository",
+    "compare_pricing_models": "its own prices",
+    "estimate_monthly_cost": "its own prices",
+    "explain_policy": "the policy's text",
+    "review_application": "its arguments",
+    "diagnose_web_tier": "its arguments",
+}
 
 
 _JSON = st.recursive(

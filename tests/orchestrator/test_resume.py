@@ -113,3 +113,30 @@ def test_a_run_under_way_is_not_taken_by_another_process(state_dir: Path, config
     process.communicate()
     assert code == 1
     assert "another process" in answer["error"]
+
+
+def test_a_change_approved_out_of_band_is_made_when_the_run_is_resumed(
+    state_dir: Path, config: Path, things: Path
+) -> None:
+    servers = json.loads(config.read_text())
+    agent = servers["mcpServers"]["maker"]
+    agent["args"] = [agent["args"][0], "--allow-writes", "--approvals", "out-of-band"]
+    config.write_text(json.dumps(servers))
+    process = start(state_dir, config, plan_of(make("house"), make("room", needs=("house",))))
+    said, _ = process.communicate(timeout=60)
+    assert said.split()[-2:] == ["ended", "waiting"]
+    run_id = said.split()[1]
+    code, _ = opswright(state_dir, "resume", run_id)
+    assert code == 3, "nobody has approved it yet"
+    assert not (things / "house").exists()
+    _, shown = opswright(state_dir, "status", run_id)
+    change_id = shown["steps"][0]["value"]["change_id"]
+    subprocess.run(
+        [agent["command"], agent["args"][0], "approve", change_id],
+        check=True,
+        capture_output=True,
+        env={**os.environ, **agent["env"], "OPSWRIGHT_STATE_DIR": str(state_dir)},
+    )
+    _, report = opswright(state_dir, "resume", run_id)
+    assert (things / "house").exists()
+    assert report["status"] == "waiting", "the next change waits for its own approval"

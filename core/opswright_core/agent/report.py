@@ -52,7 +52,7 @@ class TaskBudget(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     steps: int = Field(30, ge=1, le=200)
     tokens: int = Field(200_000, ge=1000)
-    usd: float | None = Field(None, gt=0)
+    usd: float | None = Field(None, gt=0, description="Of the model")
 
 
 class StepTaken(BaseModel):

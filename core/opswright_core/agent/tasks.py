@@ -20,7 +20,7 @@ from opswright_core.database import connect
 from opswright_core.errors import ConflictError, NotFoundError, OpswrightError
 from opswright_core.journal import is_alive, new_id
 from opswright_core.redact import redact, redact_text
-from opswright_core.runtime import Runtime, enter
+from opswright_core.runtime import Runtime, StopSignal, enter, stop_signal
 from opswright_core.search import Ranker
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS tasks (
 """
 
 Progress = Callable[[str], Awaitable[None]]
+
+SETTLE_SECONDS = 10.0
+"""How long a cancelled task, and a change it began, may take to finish the call already sent."""
 
 _STOPPED = "the server stopped while the task was under way"
 _AGAIN = "Call handle_task again: finished changes are found, not repeated."
@@ -96,7 +99,7 @@ class Agent:
     store: TaskStore
     _wanted: dict[str, list[ApprovalNeeded]] = field(default_factory=dict, repr=False)
     """Approvals that tasks ended with, whose tokens are never written to disk."""
-    _cancelled: set[str] = field(default_factory=set, repr=False)
+    _signals: dict[str, StopSignal] = field(default_factory=dict, repr=False)
 
     async def handle(
         self,
@@ -112,9 +115,10 @@ class Agent:
             task_id=task_id, agent=self.runtime.server, status="working", summary="under way"
         )
         await asyncio.to_thread(self.store.save, started)
-        work = asyncio.create_task(self._run(task_id, task, context, budget, progress))
+        signal = self._signals[task_id] = StopSignal()
+        work = asyncio.create_task(self._run(task_id, task, context, budget, progress, signal))
         self.runtime.running[task_id] = work
-        work.add_done_callback(lambda _: self.runtime.running.pop(task_id, None))
+        work.add_done_callback(lambda _: self._forget(task_id))
         return await self.get(task_id, wait_seconds)
 
     async def get(self, task_id: str, wait_seconds: float) -> TaskReport:
@@ -131,26 +135,41 @@ class Agent:
     async def cancel(self, task_id: str) -> TaskReport:
         """Stop a task. A call already sent is let finish; nothing further is sent.
 
+        Also not by a change under way: it ends before its next step, and says so in the journal.
         Raises ConflictError for a task that another process runs.
         """
-        if work := self.runtime.running.get(task_id):
-            self._cancelled.add(task_id)
+        work, signal = self.runtime.running.get(task_id), self._signals.get(task_id)
+        if work and signal:
+            signal.set()
             work.cancel()
-            await asyncio.wait([work], timeout=10)
-            self._cancelled.discard(task_id)
+            await asyncio.wait([work], timeout=SETTLE_SECONDS)
+            running = self.runtime.running
+            if changes := [running[key] for key in signal.changes if key in running]:
+                await asyncio.wait(changes, timeout=SETTLE_SECONDS)
         report = await asyncio.to_thread(self.store.load, task_id)
         if work is None and report.status == "working":
             raise ConflictError(f"{task_id} is run by another process; cancel it there.")
         return report
 
+    def _forget(self, task_id: str) -> None:
+        self.runtime.running.pop(task_id, None)
+        self._signals.pop(task_id, None)
+
     async def _run(
-        self, task_id: str, task: str, context: TaskContext, budget: TaskBudget, progress: Progress
+        self,
+        task_id: str,
+        task: str,
+        context: TaskContext,
+        budget: TaskBudget,
+        progress: Progress,
+        signal: StopSignal,
     ) -> None:
         from fastmcp import Client
 
         from opswright_core.answers import own_client
 
         leave = enter(self.runtime)
+        stop_signal.set(signal)
         report = TaskReport(task_id=task_id, agent=self.runtime.server, status="failed", summary="")
         worker: Worker | None = None
         try:
@@ -160,8 +179,13 @@ class Agent:
                 if outcome is not None:
                     _conclude(report, outcome)
         except asyncio.CancelledError:
-            if task_id in self._cancelled:
+            if signal.is_set():
                 report.status, report.summary = "cancelled", "Stopped on request."
+                if signal.changes:
+                    report.next = (
+                        f"It had begun {', '.join(signal.changes)}: get_change tells how far each "
+                        "came, undo_change reverses it."
+                    )
             else:
                 report.error = report.summary = _STOPPED
                 report.next = _AGAIN
@@ -181,11 +205,8 @@ class Agent:
         finally:
             leave()
             if worker is not None:
-                report.steps, report.resources, report.usage = (
-                    worker.steps,
-                    worker.resources,
-                    worker.usage,
-                )
+                report.steps, report.resources = worker.steps, worker.resources
+                report.usage, report.regions = worker.usage, worker.regions
                 report.approvals = list(worker.approvals.values())
                 if report.approvals:
                     self._wanted[task_id] = report.approvals

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from opswright_core.aws import Aws, is_absent, translate
-from opswright_core.errors import AccessDeniedError, CloudError, EmulatorGapError
+from opswright_core.errors import EmulatorGapError
 from opswright_core.verdicts import Unread, attempt
 
 T = TypeVar("T")
@@ -16,20 +16,6 @@ U = TypeVar("U")
 
 THREADS = 8
 
-# IAM's prefix where it is not the name of boto3's client.
-_PREFIXES = {
-    "elbv2": "elasticloadbalancing",
-    "efs": "elasticfilesystem",
-    "s3control": "s3",
-    "accessanalyzer": "access-analyzer",
-}
-# The permission where it is not named after the operation.
-_PERMISSIONS = {
-    ("s3", "ListBuckets"): "s3:ListAllMyBuckets",
-    ("s3", "GetBucketEncryption"): "s3:GetEncryptionConfiguration",
-    ("s3", "GetPublicAccessBlock"): "s3:GetBucketPublicAccessBlock",
-    ("s3control", "GetPublicAccessBlock"): "s3:GetAccountPublicAccessBlock",
-}
 _RAISE: Any = object()
 
 
@@ -92,13 +78,10 @@ class Reader:
 
     def call(self, service: str, operation: str, *, absent: Any = _RAISE, **params: Any) -> Any:
         """One AWS call. A NotFound-like answer gives `absent`, if given; else raises CloudError."""
-        client = self.aws.client(service)
-        if service == "s3control" and self.aws.is_emulator:
-            client.meta.events.register("before-sign", _to_emulator, unique_id="opswright-emulator")
         try:
-            return getattr(client, operation)(**params)
+            return getattr(self.aws.client(service), operation)(**params)
         except Exception as exc:
-            error = _named(exc, client, service, operation)
+            error = translate(exc)
             if absent is not _RAISE and _says_absent(exc, error):
                 return absent
             raise error from exc
@@ -108,7 +91,7 @@ class Reader:
         try:
             return self.aws.pages(service, operation, key, **params)
         except Exception as exc:
-            raise _named(exc, self.aws.client(service), service, operation) from exc
+            raise translate(exc) from exc
 
     def maybe(self, service: str, operation: str, *, absent: Any = _RAISE, **params: Any) -> Any:
         """The same as `call`, with `Unread` in place of an exception."""
@@ -127,30 +110,6 @@ def picked(answer: Any, *path: str) -> Any:
             return answer
         answer = answer.get(key)
     return answer
-
-
-def _named(exc: Exception, client: Any, service: str, operation: str) -> Exception:
-    """The translated error with the operation and the permission in IAM's spelling."""
-    error = translate(exc)
-    if not isinstance(error, CloudError):
-        return error
-    plain = client.meta.method_to_api_mapping[operation]
-    error.operation = f"{_PREFIXES.get(service, service)}:{plain}"
-    if isinstance(error, AccessDeniedError):
-        permission = _PERMISSIONS.get((service, plain), error.operation)
-        return AccessDeniedError(
-            f"{error.operation}: {error.code}. Grant {permission} and call again.",
-            operation=error.operation,
-            code=error.code,
-            permission=permission,
-        )
-    return error
-
-
-def _to_emulator(request: Any, **_: Any) -> None:
-    """Undo what S3 Control does: the account id before a host that is a loopback address."""
-    account_id = request.headers.get("x-amz-account-id", "")
-    request.url = request.url.replace(f"//{account_id}.", "//", 1)
 
 
 def _says_absent(exc: Exception, error: Exception) -> bool:
