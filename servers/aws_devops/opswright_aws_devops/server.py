@@ -5,6 +5,7 @@ from typing import Any
 
 from fastmcp import FastMCP
 
+from opswright_aws_devops.permissions import PERMISSIONS
 from opswright_aws_devops.skills import building, inspection
 from opswright_aws_devops.tools import (
     availability,
@@ -42,6 +43,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             buckets.create_bucket,
         ],
         settings=settings,
+        permissions=PERMISSIONS,
         skills=[
             inspection.list_infrastructure,
             inspection.check_high_availability,

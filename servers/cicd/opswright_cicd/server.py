@@ -5,7 +5,8 @@ from typing import Any
 
 from fastmcp import FastMCP
 
-from opswright_cicd import rollout
+from opswright_cicd import examination, rollout
+from opswright_cicd.permissions import PERMISSIONS
 from opswright_cicd.skills import delivery
 from opswright_cicd.tools import (
     containers,
@@ -60,4 +61,6 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             "for the containers toolset: a Docker daemon",
         ],
         settings=settings,
+        permissions=PERMISSIONS,
+        examinations=[examination.examine_git, examination.examine_docker],
     )

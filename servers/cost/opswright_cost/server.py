@@ -8,6 +8,7 @@ from fastmcp import FastMCP
 from opswright_core.server import build_server
 from opswright_core.settings import Settings
 from opswright_cost.clock import Clock, utc_now
+from opswright_cost.permissions import PERMISSIONS
 from opswright_cost.skills import estimate, savings
 from opswright_cost.tools import (
     budgets,
@@ -40,6 +41,7 @@ def create_server(settings: Settings, *, clock: Clock = utc_now) -> FastMCP[Any]
             cleanup.release_address,
         ],
         settings=settings,
+        permissions=PERMISSIONS,
         skills=[
             savings.find_savings,
             savings.explain_spend,

@@ -9,6 +9,7 @@ from fastmcp import FastMCP
 from opswright_core.server import build_server
 from opswright_core.settings import Settings
 from opswright_knowledge import resources
+from opswright_knowledge.permissions import PERMISSIONS
 from opswright_knowledge.skills import history, inventory, recollection
 from opswright_knowledge.store import Clock, Store, utc_now
 from opswright_knowledge.tools import (
@@ -58,6 +59,7 @@ def create_server(
             changes.changes_since,
         ],
         settings=settings,
+        permissions=PERMISSIONS,
         skills=[
             inventory.list_what_runs,
             inventory.find_dependents,

@@ -7,6 +7,7 @@ from fastmcp import FastMCP
 
 from opswright_core.server import build_server
 from opswright_core.settings import Settings
+from opswright_metrics.permissions import PERMISSIONS
 from opswright_metrics.skills import incidents, monitoring
 from opswright_metrics.tools import (
     alarms,
@@ -41,6 +42,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             logs.summarize_logs,
         ],
         settings=settings,
+        permissions=PERMISSIONS,
         skills=[
             incidents.explain_web_tier,
             incidents.triage_firing_alarms,

@@ -9,6 +9,7 @@ from fastmcp import FastMCP
 from opswright_core.server import build_server
 from opswright_core.settings import Settings
 from opswright_security.advisories import OSV_URL
+from opswright_security.permissions import PERMISSIONS
 from opswright_security.skills import auditing
 from opswright_security.tools import (
     audit,
@@ -57,5 +58,6 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             "ec2:ModifyInstanceMetadataOptions, and their inverses to undo",
         ],
         settings=settings,
+        permissions=PERMISSIONS,
         extras={"osv_url": os.environ.get("OPSWRIGHT_OSV_URL") or OSV_URL},
     )
