@@ -107,8 +107,8 @@ def _aws(rt: Runtime, actions: list[str]) -> list[Line]:
         error = translate(exc)
         if not isinstance(error, OpswrightError):
             raise
-        return [
-            Line(what="AWS credentials", state="problem", found=str(error), mend=_credentials()),
+        return [  # the error says itself how to mend it
+            Line(what="AWS credentials", state="problem", found=str(error)),
             Line(what="permissions", state="unknown", found="there is no one to ask about"),
         ]
     return [
@@ -117,10 +117,6 @@ def _aws(rt: Runtime, actions: list[str]) -> list[Line]:
         _endpoint(session, endpoint),
         _permissions(session, caller, actions),
     ]
-
-
-def _credentials() -> str:
-    return "set AWS_PROFILE or AWS_REGION, or run `aws configure` or `aws sso login`, as it says"
 
 
 def _region_source() -> str:
@@ -184,7 +180,7 @@ def _model(settings: Settings) -> Line:
     found = "a key, but no anthropic package" if key else "no ANTHROPIC_API_KEY"
     mend = "pip install 'opswright-core[claude]'" if key else "set ANTHROPIC_API_KEY"
     if settings.mind == "auto":
-        found = f"{found}: skills do handle_task"
+        found = f"{found}; skills do handle_task"
     state: State = "problem" if settings.mind == "claude" or key else "ok"
     return Line(what="model", state=state, found=found, mend=mend)
 

@@ -19,7 +19,7 @@ _HARMLESS = re.compile(
     r"(?:next|client|continuation|client_request|page)[_\-]?token$", re.IGNORECASE
 )
 # Formats published by their issuers: AWS access key ids; GitHub, GitLab, Slack and Anthropic
-# tokens; PEM keys; JWTs; user and password in a URL.
+# tokens; PEM keys; JWTs; user and password, or a token alone, in a URL.
 _VALUES = re.compile(
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
     r"|\bgh[pousr]_[A-Za-z0-9]{36,}\b|\bgithub_pat_[A-Za-z0-9_]{22,}\b"
@@ -28,6 +28,18 @@ _VALUES = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
     r"|\beyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?:(?<=http://)|(?<=https://))[^/\s:@\[]+(?=@)"
+)
+# A value given beside a telling name, as in logs and command lines: `password=x`, `"token": "x"`,
+# `Authorization: Bearer x`. Not a value that points elsewhere (`$NAME`, `<name>`, `{{ name }}`,
+# `[redacted]`), nor what follows a colon without a space, as in an ARN.
+_POINTER = r"(?![$<{\[%\"'])"
+_GIVEN = re.compile(
+    r"(?i)(?<![A-Za-z0-9])(?P<name>(?:[A-Za-z0-9]*[_-])?(?:password|passwd|pwd|passphrase|secret|"
+    r"(?:secret|access|private)[_-]?key|api[_-]?key|token|authorization))"
+    r"(?P<is>[\"']?\s*=\s*|[\"']\s*:\s*|:\s+)"
+    rf"(?:(?P<quote>[\"']){_POINTER}[^\"']+(?P=quote)"
+    rf"|(?:bearer|basic|token)\s+{_POINTER}[^\s,;&\"']+|{_POINTER}[^\s,;&\"')\]}}]+)"
 )
 
 
@@ -46,7 +58,14 @@ def redact(value: Any) -> Any:
 
 def redact_text(text: str) -> str:
     """Replace what looks like a credential in free text."""
-    return _VALUES.sub(MASK, text)
+    return _GIVEN.sub(_mask_given, _VALUES.sub(MASK, text))
+
+
+def _mask_given(match: re.Match[str]) -> str:
+    if _HARMLESS.search(match["name"]):
+        return match.group()
+    quote = match["quote"] or ""
+    return f"{match['name']}{match['is']}{quote}{MASK}{quote}"
 
 
 def _is_secret(key: object, value: Any) -> bool:

@@ -82,7 +82,7 @@ class Ranker:
     def rank(self, query: str) -> list[Hit]:
         """The texts that share a word with the query, best first; ties in the order of the keys."""
         wanted = list(dict.fromkeys(tokens(query)))
-        weights = {term: self._idf(term) for term in wanted}
+        weights = self._weights(wanted)
         total = sum(weights.values()) or 1.0
         hits = []
         for key, counts in self._counts.items():
@@ -95,6 +95,16 @@ class Ranker:
                     Hit(key, round(score, 6), round(sum(weights[t] for t in shared) / total, 4))
                 )
         return sorted(hits, key=lambda hit: (-hit.score, hit.key))
+
+    def _weights(self, terms: list[str]) -> dict[str, float]:
+        """The idf of each term; one that no text uses weighs as much as the mean of the others.
+
+        By the formula it would weigh most of all, though a name or a number says nothing about
+        which text is meant: one such word would outweigh the rest of a short query.
+        """
+        known = {term: self._idf(term) for term in terms if self._frequency[term]}
+        mean = sum(known.values()) / len(known) if known else 1.0
+        return {term: known.get(term, mean) for term in terms}
 
     def _idf(self, term: str) -> float:
         seen, size = self._frequency[term], len(self._counts)

@@ -20,7 +20,7 @@ from opswright_core.journal import Journal
 from opswright_core.settings import Settings
 
 YES = Answer(action="accept", content={"approve": True})
-LAMP = {"names": ["lamp"]}
+LAMP: dict[str, Any] = {"names": ["lamp"]}
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ async def test_a_question_that_has_expired_is_asked_anew(asking: Settings, world
 
 @pytest.mark.parametrize("first", [YES, Answer(action="decline")], ids=["yes", "no"])
 async def test_an_answer_is_good_for_once(asking: Settings, world: World, first: Answer) -> None:
-    clear = {"tool": "clear_shelf", "arguments": {}}
+    clear: dict[str, Any] = {"tool": "clear_shelf", "arguments": {}}
     (world.root / "shelf").mkdir(parents=True)
     (world.root / "shelf" / "old").touch()
     async with host(asking, "auto", Person()) as client:

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from opswright_core.aws import Aws
 from opswright_security.checks.registry import RULES
@@ -276,12 +276,14 @@ class Denying:
         self.denied: set[str] = set()
         self.called: set[str] = set()
 
-    def watch(self, model: Any, params: Any, **_: Any) -> None:
-        """Before a call is sent."""
+    def watch(self, model: Any, params: Any, **_: Any) -> Any:
+        """Before a call is sent: the answer to a denied one, None to go on."""
         self.called.add(model.name)
-        if model.name in self.denied:
-            error = {"Code": "AccessDenied", "Message": "no"}
-            raise ClientError({"Error": error}, model.name)
+        if model.name not in self.denied:
+            return None
+        return SimpleNamespace(status_code=403), {
+            "Error": {"Code": "AccessDenied", "Message": "no"}
+        }
 
 
 @pytest.fixture

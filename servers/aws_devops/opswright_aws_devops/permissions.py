@@ -89,7 +89,6 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     "create_database": (
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSubnets",
-        "ec2:DescribeVpcs",
         "iam:CreateServiceLinkedRole",
         "kms:DescribeKey",
         "rds:AddTagsToResource",

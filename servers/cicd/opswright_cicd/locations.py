@@ -78,9 +78,8 @@ def _url(text: str) -> Location:
     plain = urlunsplit((scheme, address, parts.path, parts.query, ""))
     if parts.password is None:
         raise BadInputError(
-            f"For {plain}: write a token as https://x-access-token:TOKEN@host/…, so that it is "
-            "kept out of "
-            "records, or leave it out and set up a git credential helper."
+            f"For {plain}: write a token as a password, with the user name x-access-token, so that "
+            "it is kept out of records, or leave it out and set up a git credential helper."
         )
     pair = f"{unquote(parts.username or '')}:{unquote(parts.password)}"
     header = f"Authorization: Basic {base64.b64encode(pair.encode()).decode()}"

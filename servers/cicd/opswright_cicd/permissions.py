@@ -5,23 +5,26 @@ launch template's new version.
 """
 
 _HISTORY = ("ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParametersByPath")
+_FLEET = (
+    "autoscaling:DescribeAutoScalingGroups",
+    "ec2:DescribeInstanceAttribute",
+    "ec2:DescribeLaunchTemplateVersions",
+    "elasticloadbalancing:DescribeTargetHealth",
+)
 _ROLLOUT = (
     *_HISTORY,
+    *_FLEET,
     "autoscaling:CancelInstanceRefresh",
-    "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeInstanceRefreshes",
     "autoscaling:StartInstanceRefresh",
     "autoscaling:TerminateInstanceInAutoScalingGroup",
     "autoscaling:UpdateAutoScalingGroup",
     "ec2:CreateLaunchTemplateVersion",
     "ec2:CreateTags",
-    "ec2:DescribeInstanceAttribute",
-    "ec2:DescribeLaunchTemplateVersions",
     "ec2:RunInstances",
     "elasticloadbalancing:DeregisterTargets",
     "elasticloadbalancing:DescribeTargetGroupAttributes",
     "elasticloadbalancing:DescribeTargetGroups",
-    "elasticloadbalancing:DescribeTargetHealth",
     "elasticloadbalancing:ModifyTargetGroup",
     "elasticloadbalancing:ModifyTargetGroupAttributes",
     "iam:PassRole",
@@ -36,7 +39,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     "inspect_repository": (),
     "compare_versions": (),
     "build_release": ("s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),
-    "get_deployment": _HISTORY,
+    "get_deployment": (*_FLEET, "ssm:GetParameter", "ssm:GetParametersByPath"),
     "list_deployments": _HISTORY,
     "deploy_release": _ROLLOUT,
     "roll_back_deployment": _ROLLOUT,

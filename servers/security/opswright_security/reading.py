@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from opswright_core.aws import Aws, is_absent, translate
-from opswright_core.errors import EmulatorGapError
+from opswright_core.errors import CloudError, EmulatorGapError
+from opswright_core.permissions import action_of
 from opswright_core.verdicts import Unread, attempt
 
 T = TypeVar("T")
@@ -78,10 +79,11 @@ class Reader:
 
     def call(self, service: str, operation: str, *, absent: Any = _RAISE, **params: Any) -> Any:
         """One AWS call. A NotFound-like answer gives `absent`, if given; else raises CloudError."""
+        client = self.aws.client(service)
         try:
-            return getattr(self.aws.client(service), operation)(**params)
+            return getattr(client, operation)(**params)
         except Exception as exc:
-            error = translate(exc)
+            error = _named(exc, client, operation)
             if absent is not _RAISE and _says_absent(exc, error):
                 return absent
             raise error from exc
@@ -91,7 +93,7 @@ class Reader:
         try:
             return self.aws.pages(service, operation, key, **params)
         except Exception as exc:
-            raise translate(exc) from exc
+            raise _named(exc, self.aws.client(service), operation) from exc
 
     def maybe(self, service: str, operation: str, *, absent: Any = _RAISE, **params: Any) -> Any:
         """The same as `call`, with `Unread` in place of an exception."""
@@ -110,6 +112,15 @@ def picked(answer: Any, *path: str) -> Any:
             return answer
         answer = answer.get(key)
     return answer
+
+
+def _named(exc: Exception, client: Any, operation: str) -> Exception:
+    """The translated error, with the operation also where no answer of AWS's tells it."""
+    error = translate(exc)
+    if isinstance(error, CloudError) and not error.operation:
+        name = client.meta.method_to_api_mapping[operation]
+        error.operation = action_of(client.meta.service_model, name)
+    return error
 
 
 def _says_absent(exc: Exception, error: Exception) -> bool:
