@@ -169,7 +169,7 @@ def test_a_task_that_removes_never_gets_a_skill_that_makes(book: SkillBook, task
 
 
 def test_the_least_coverage_is_where_its_comment_says(book: SkillBook) -> None:
-    assert LEAST_COVERAGE == 0.55
+    assert LEAST_COVERAGE == 0.52
     assert (len(TRUE), len(FALSE) + len(CONFUSED)) == (22, 25)
     assert all(book.choose(task) is not None for task in CONFUSED)
     assert min(book.fitting(task)[0].coverage for task, _ in TRUE) >= 0.66

@@ -190,7 +190,7 @@ async def compare_two_versions(worker: "Worker", inputs: CompareInputs) -> Outco
 
 @skill(
     "build a release",
-    "build release v1.1.0 of shop from the repository into the bucket",
+    "build release v1.1.0 of the app named shop from the repository into the bucket",
     "package an artifact",
     risk="write",
 )
