@@ -399,3 +399,28 @@ async def test_a_read_only_server_offers_nothing_that_changes(settings: Settings
         names = {tool.name for tool in await client.list_tools()}
     assert {"list_resources", "get_resource", "verify_high_availability"} <= names
     assert not any(name.startswith(("create_", "undo_")) for name in names)
+
+
+async def test_resources_of_several_regions_are_listed_at_once(
+    connect: Any, cloud: Any, client_of: Any
+) -> None:
+    import boto3
+
+    client_of("s3").create_bucket(
+        Bucket="logs-everywhere",
+        CreateBucketConfiguration={"LocationConstraint": "eu-west-1"},
+    )
+    made = set()
+    for region in ("eu-west-1", "us-east-1"):
+        ec2 = boto3.client("ec2", endpoint_url=cloud.endpoint, region_name=region)
+        made.add((region, ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]))
+    async with connect(create_server) as client:
+        answer = await client.call_tool(
+            "list_resources",
+            {"types": ["vpc", "bucket"], "target": {"region": "eu-west-1,us-east-1"}},
+        )
+    content = answer.structured_content
+    assert made <= {(r["region"], r["id"]) for r in content["items"]}
+    assert [r["id"] for r in content["items"] if r["type"] == "s3:bucket"] == ["logs-everywhere"]
+    assert content["summary"].startswith("eu-west-1, us-east-1: ")
+    assert content["region"] == "eu-west-1, us-east-1"

@@ -1,7 +1,7 @@
 """The IAM actions that each tool needs; a changing tool's include those of its inverse.
 
 What AWS asks for besides an operation's own action (tags given on creation, service-linked roles,
-what a managed password or a final snapshot takes) is after its service authorization reference.
+what a managed password or a final snapshot takes) follows its service authorization reference and has not been tried on a real account yet.
 """
 
 _INVENTORY = (
@@ -24,7 +24,7 @@ _INVENTORY = (
 )
 
 PERMISSIONS: dict[str, tuple[str, ...]] = {
-    "list_resources": _INVENTORY,
+    "list_resources": (*_INVENTORY, "ec2:DescribeRegions"),  # for target.region `all`
     "get_resource": _INVENTORY,
     "verify_high_availability": (
         "autoscaling:DescribeAutoScalingGroups",

@@ -1,7 +1,7 @@
 """The IAM actions that each tool needs; a changing tool's include those of its inverse.
 
 AWS checks `ec2:RunInstances`, `ec2:CreateTags` and `iam:PassRole` when a group is pointed at a
-launch template's new version.
+launch template's new version; that has not been tried on a real account yet.
 """
 
 _HISTORY = ("ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParametersByPath")

@@ -1,5 +1,6 @@
 """What there is: resources of every kind, and how they hang together."""
 
+from collections import Counter
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -16,6 +17,7 @@ from opswright_aws_devops.resource_kinds import (
 from opswright_core.aws import HERE, Aws, Target
 from opswright_core.errors import BadInputError, NotFoundError
 from opswright_core.pages import Page, page
+from opswright_core.regions import over_regions, unread_regions
 from opswright_core.runtime import aws
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
@@ -50,9 +52,35 @@ def list_resources(
     cursor: Cursor = None,
     target: Target = HERE,
 ) -> Page[Resource]:
-    """List what is in the account and region; filter by type, tag or VPC."""
-    a = aws(target)
-    read, unread = read_all(a, _chosen(types))
+    """List what is there, by type, tag or VPC; target.region also takes `all` or `a,b`."""
+    kinds = _chosen(types)
+    answers = over_regions(target, lambda a: _matching(a, kinds, tag, vpc_id))
+    unread = unread_regions(answers)
+    found: dict[tuple[str, str], Resource] = {}
+    for region, answer in answers.items():
+        if isinstance(answer, Unread):
+            continue
+        for resource in answer[0]:
+            # Every region lists the account's buckets, and a name may recur in another.
+            place = "" if resource.type == "s3:bucket" else region
+            found.setdefault((place, f"{resource.type} {resource.id}"), resource)
+        unread += answer[1] if len(answers) == 1 else [f"{region}: {line}" for line in answer[1]]
+    counts = Counter(resource.type for resource in found.values())
+    said = ", ".join(f"{counts[k.type]} {k.type}" for k in KINDS if counts[k.type])
+    where = ", ".join(answers) if len(answers) <= 3 else f"{len(answers)} regions"
+    return page(
+        list(found.values()),
+        cursor=cursor,
+        summary=f"{where}: {said or 'nothing'}",
+        unread=sorted(set(unread)),
+    )
+
+
+def _matching(
+    a: Aws, kinds: list[ResourceKind], tag: str | None, vpc_id: str | None
+) -> tuple[list[Resource], list[str]]:
+    """The resources of one region that fit, and what could not be read there."""
+    read, unread = read_all(a, kinds)
     subnet_ids: list[str] = []
     if vpc_id:
         here = [{"Name": "vpc-id", "Values": [vpc_id]}]
@@ -68,11 +96,7 @@ def list_resources(
             not vpc_id or in_vpc(resource, item, vpc_id, subnet_ids)
         ):
             found.append(resource)
-    counts = {k.type: sum(r.type == k.type for r in found) for k in KINDS}
-    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return page(
-        found, cursor=cursor, summary=f"{a.region}: {said or 'nothing'}", unread=sorted(set(unread))
-    )
+    return found, unread
 
 
 @read_tool

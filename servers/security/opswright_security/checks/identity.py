@@ -260,7 +260,7 @@ def role_oidc_subject(role: Fact) -> Problem:
     "cis-3.0:1.17",
     fix="Attach AWSSupportAccess to a role that incident responders can assume.",
     command="aws iam attach-role-policy --role-name ROLE "
-    "--policy-arn arn:aws:iam::aws:policy/AWSSupportAccess",
+    "--policy-arn arn:PARTITION:iam::aws:policy/AWSSupportAccess",
 )
 def support_role(account: Fact) -> Problem:
     """In an incident, nobody should have to look for the permission to ask for help."""
