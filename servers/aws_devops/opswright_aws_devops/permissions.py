@@ -1,7 +1,8 @@
 """The IAM actions that each tool needs; a changing tool's include those of its inverse.
 
 What AWS asks for besides an operation's own action (tags given on creation, service-linked roles,
-what a managed password or a final snapshot takes) follows its service authorization reference and has not been tried on a real account yet.
+what a managed password or a final snapshot takes) follows its service authorization reference and
+has not been tried on a real account yet.
 """
 
 _INVENTORY = (
