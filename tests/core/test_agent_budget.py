@@ -54,7 +54,7 @@ def test_cached_tokens_have_prices_of_their_own() -> None:
         cache_read_tokens=1_000_000,
         output_tokens=1_000_000,
     )
-    assert cost == pytest.approx(2 + 2.50 + 0.10 + 10)
+    assert cost == pytest.approx(2 + 2.50 + 0.20 + 10)
 
 
 async def test_a_report_says_what_the_model_cost(scripted: Ask) -> None:

@@ -49,7 +49,7 @@ PRICES = {
     "claude-opus-4-7": ModelPrice(5, 6.25, 0.50, 25),
     "claude-opus-4-6": ModelPrice(5, 6.25, 0.50, 25),
     "claude-opus-4-5": ModelPrice(5, 6.25, 0.50, 25),
-    "claude-sonnet-5-5": ModelPrice(2, 2.50, 0.10, 10),
+    "claude-sonnet-5-5": ModelPrice(2, 2.50, 0.20, 10),
     "claude-sonnet-5": ModelPrice(2, 2.50, 0.20, 10),
     "claude-sonnet-4-6": ModelPrice(3, 3.75, 0.30, 15),
     "claude-sonnet-4-5": ModelPrice(3, 3.75, 0.30, 15),
