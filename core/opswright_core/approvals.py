@@ -11,6 +11,7 @@ from opswright_core.changes import CUT_OFF, ApprovalNeeded, Record, Scope, ToolC
 from opswright_core.errors import ApprovalError
 from opswright_core.journal import Event
 from opswright_core.runtime import Runtime
+from opswright_core.text import clean
 
 Way = Literal["token", "out-of-band", "elicit"]
 """How a person says yes."""
@@ -167,3 +168,15 @@ def grant(rt: Runtime, change_id: str) -> Record:
             "Let the host call the tool again for a new plan."
         )
     return record
+
+
+def tell_granted(record: Record) -> str:
+    """Say to the person at the terminal what they have just approved."""
+    lines = [f"approved {record.change_id}: {clean(record.summary)}"]
+    lines.append(f"{record.tool} on {record.scope}")
+    for action in (record.request or {}).get("actions", []):
+        lines.append(
+            clean(f"  {action['verb']} {action['type']} {action['name']} {action['detail']}")
+        )
+    lines.append(f"The host may now repeat the call with approval={record.change_id}.")
+    return "\n".join(lines)

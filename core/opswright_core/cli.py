@@ -17,7 +17,6 @@ from opswright_core.errors import BadInputError, OpswrightError
 from opswright_core.lifetime import ends_with_host
 from opswright_core.protocol import THREAD_NAME
 from opswright_core.settings import ApprovalPolicy, Settings, parse_toolsets
-from opswright_core.text import clean
 
 log = logging.getLogger(__name__)
 
@@ -135,14 +134,9 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 
 def _approve(server: Any, change_id: str) -> int:
-    from opswright_core.approvals import grant
+    from opswright_core.approvals import grant, tell_granted
 
-    record = grant(server.opswright_runtime, change_id)
-    request = record.request or {}
-    print(f"approved {change_id}: {clean(record.summary)}\n{record.tool} on {record.scope}")
-    for action in request.get("actions", []):
-        print(clean(f"  {action['verb']} {action['type']} {action['name']} {action['detail']}"))
-    print(f"The host may now repeat the call with approval={change_id}.")
+    print(tell_granted(grant(server.opswright_runtime, change_id)))
     return 0
 
 

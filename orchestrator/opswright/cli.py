@@ -134,6 +134,19 @@ def resume(run_id: RunId, /, *, yes: Yes = False, json: Json = False, quiet: Qui
 
 
 @app.command
+def approve(
+    change_id: Annotated[str, Parameter(help="A change's id, from the report of a run that waits")],
+    /,
+    *,
+    json: Json = False,
+) -> int:
+    """Approve one change that a server will not make without a person (--approvals out-of-band)."""
+    from opswright.commands import approve_change
+
+    return approve_change(change_id, as_json=json)
+
+
+@app.command
 def undo(run_id: RunId, /, *, yes: Yes = False, json: Json = False, quiet: Quiet = False) -> int:
     """Reverse all that a run changed, last change first, and verify it by reading."""
     from opswright.commands import undo_run

@@ -29,8 +29,10 @@ from opswright.session import (
     store_in,
 )
 from opswright_core import telemetry
-from opswright_core.errors import OpswrightError
-from opswright_core.settings import state_directory
+from opswright_core.errors import NotFoundError, OpswrightError
+from opswright_core.journal import Journal
+from opswright_core.runtime import Runtime
+from opswright_core.settings import Settings, state_directory
 
 WIDE = 140
 """Columns where no terminal says how many there are, so that a pipe or a log is not cut at 80."""
@@ -134,6 +136,29 @@ def resume_run(run_id: str, *, yes: bool, as_json: bool, quiet: bool) -> int:
                 quiet=quiet,
                 resumed=run.status != "planned",
             )
+
+    return _guarded(work, as_json)
+
+
+def approve_change(change_id: str, *, as_json: bool) -> int:
+    """`opswright approve`."""
+
+    async def work() -> int:
+        from opswright_core.approvals import grant, tell_granted
+
+        for state_dir in (state_directory(), sandbox_dir(state_directory())):
+            if (state_dir / "journal.db").is_file():
+                journal = Journal(state_dir / "journal.db", "opswright")
+                settings = Settings(state_dir=state_dir)
+                with contextlib.suppress(NotFoundError):
+                    runtime = Runtime(server="opswright", settings=settings, journal=journal)
+                    record = grant(runtime, change_id)
+                    found = {"approved": change_id, "summary": record.summary}
+                    _say(as_json, found, tell_granted(record))
+                    return DONE
+        raise PlanError(
+            f"no journal here has a change {change_id!r}; a waiting run's status names it"
+        )
 
     return _guarded(work, as_json)
 

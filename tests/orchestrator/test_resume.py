@@ -131,12 +131,11 @@ def test_a_change_approved_out_of_band_is_made_when_the_run_is_resumed(
     assert not (things / "house").exists()
     _, shown = opswright(state_dir, "status", run_id)
     change_id = shown["steps"][0]["value"]["change_id"]
-    subprocess.run(
-        [agent["command"], agent["args"][0], "approve", change_id],
-        check=True,
-        capture_output=True,
-        env={**os.environ, **agent["env"], "OPSWRIGHT_STATE_DIR": str(state_dir)},
-    )
+    code, approved = opswright(state_dir, "approve", change_id)
+    assert (code, approved["approved"]) == (0, change_id)
+    code, refused = opswright(state_dir, "approve", "ch-unknown")
+    assert code == 1
+    assert "no journal here" in refused["error"]
     _, report = opswright(state_dir, "resume", run_id)
     assert (things / "house").exists()
     assert report["status"] == "waiting", "the next change waits for its own approval"
