@@ -45,7 +45,7 @@ CODE = [
 VARIABLE = re.compile(r"\bOPSWRIGHT_[A-Z]+(?:_[A-Z]+)*\b(?![*_])")
 TEST_VARIABLES = {"OPSWRIGHT_REQUIRE"}
 SERVER_COMMANDS = {"approve", "doctor"}
-SUBCOMMANDS = {"run", "plan", "status", "resume", "undo", "doctor", "sandbox"}
+SUBCOMMANDS = {"run", "plan", "status", "resume", "approve", "undo", "doctor", "sandbox"}
 FLAG = re.compile(r"(?<![\w-])--?[a-z][\w-]*")
 
 MEMBERS = [ROOT / "core", ROOT / "orchestrator", *(ROOT / "servers" / name for name in SUITE)]
