@@ -140,7 +140,7 @@ def approve(
     *,
     json: Json = False,
 ) -> int:
-    """Approve one change that a server will not make without a person (--approvals out-of-band)."""
+    """Approve one change that a server will not make without a person (out-of-band)."""
     from opswright.commands import approve_change
 
     return approve_change(change_id, as_json=json)
