@@ -88,15 +88,8 @@ class Executor:
             )
             return StepOutcome.model_validate(recorded)
 
-        gate = asyncio.Event()
-
-        async def gated(step: Step) -> StepOutcome:
-            await gate.wait()
-            return await one(step)
-
-        for step in run.plan.steps:
-            tasks[step.id] = asyncio.create_task(gated(step))
-        gate.set()
+        for step in run.plan.steps:  # none of them runs before they are awaited below
+            tasks[step.id] = asyncio.create_task(one(step))
         await asyncio.gather(*tasks.values())
         self.loop.call_soon_threadsafe(self._end, f"{run.run_id}.{run.attempt}")
 

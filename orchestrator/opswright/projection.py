@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opswright.plan import REF, PlanError, PlannedMessage, Step, refs, resolve
-from opswright.registry import AgentDownError, OutcomeUnknownError, Registry
+from opswright.registry import AgentDownError, OutcomeUnknownError, Registry, silent
 from opswright.runs import Run, RunStore, StepOutcome
 
 KNOWLEDGE = "knowledge"
@@ -16,10 +16,6 @@ CALL_SECONDS = 30.0
 
 _DEPLOYMENT = ("application", "environment", "version", "rollback_target")
 """An answer with these fields is a deployment; no server is named."""
-
-
-async def _quiet(_: str) -> None:
-    return None
 
 
 class Projection:
@@ -175,7 +171,7 @@ class Projection:
                 "get_change",
                 {"change_id": step.args["change_id"], "wait_seconds": 0},
                 CALL_SECONDS,
-                _quiet,
+                silent,
             )
         except (AgentDownError, OutcomeUnknownError):
             return []
@@ -205,7 +201,7 @@ class Projection:
         try:
             if agent is None:
                 raise AgentDownError("no knowledge server is configured")
-            answer = await agent.call(tool, args, CALL_SECONDS, _quiet)
+            answer = await agent.call(tool, args, CALL_SECONDS, silent)
         except (AgentDownError, OutcomeUnknownError) as exc:
             self._unrecorded.append(f"{tool}: {exc}")
             return None

@@ -19,6 +19,10 @@ BREAKER_FAILURES, BREAKER_SECONDS = 3, 30.0
 Progress = Callable[[str], Awaitable[None]]
 
 
+async def silent(_: str) -> None:
+    """Take in the progress of a call that nobody watches."""
+
+
 class AgentDownError(Exception):
     """The agent cannot be reached: missing, crashed, or shut off by the circuit breaker."""
 

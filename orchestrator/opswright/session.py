@@ -15,7 +15,7 @@ from opswright.executor import Executor, Listener, launched
 from opswright.plan import Plan, PlanError, Step
 from opswright.planners import blueprint, delegate, undo
 from opswright.projection import Projection
-from opswright.registry import AgentDownError, OutcomeUnknownError, Registry
+from opswright.registry import AgentDownError, OutcomeUnknownError, Registry, silent
 from opswright.router import Candidate, route
 from opswright.runs import Run, RunStore, now
 from opswright.sandbox import Sandbox
@@ -134,9 +134,6 @@ class Session:
 
     async def preview(self, plan: Plan) -> dict[str, Any]:
         """Make the reads that a person should see before approving; a failed one is said."""
-
-        async def silent(_: str) -> None:
-            return None
 
         async def one(step: Step) -> tuple[str, Any]:
             agent = self.registry.agents.get(step.agent)

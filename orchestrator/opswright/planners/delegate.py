@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opswright.plan import Plan, Risk, Step
-from opswright.registry import Agent, AgentDownError, OutcomeUnknownError
+from opswright.registry import Agent, AgentDownError, OutcomeUnknownError, silent
 
 ASK_SECONDS = 20.0
 
@@ -34,10 +34,6 @@ async def build(
 
 async def _fit(agent: Agent, request: str) -> tuple[float, str]:
     """How well the agent's best skill fits (0-1), and its name; (0, "") for one without skills."""
-
-    async def silent(_: str) -> None:
-        return None
-
     if "can_handle" not in agent.tools or not agent.card.get("skills"):
         return 0.0, ""
     try:
