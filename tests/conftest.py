@@ -12,6 +12,7 @@ import pytest
 from opswright import sandbox
 from opswright.sandbox import REGION, Sandbox
 from opswright_core.settings import Settings
+from tests.postgres import Postgres, binaries
 
 REQUIRED = frozenset(filter(None, os.environ.get("OPSWRIGHT_REQUIRE", "").split(",")))
 
@@ -65,6 +66,23 @@ def client_of(cloud: Sandbox) -> Callable[[str], Any]:
     import boto3
 
     return lambda service: boto3.client(service, endpoint_url=cloud.endpoint, region_name=REGION)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL cluster of this test worker; a test that stops it starts it again."""
+    bin_dir = binaries()
+    need("postgres", bin_dir is not None, "PostgreSQL is not installed (Debian: postgresql)")
+    assert bin_dir is not None
+    cluster = Postgres.create(bin_dir)
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """An empty PostgreSQL database, as a URL."""
+    return postgres.new_database()
 
 
 @pytest.fixture
