@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.postgres import Postgres, binaries
 
 from opswright import sandbox
 from opswright.sandbox import REGION, Sandbox
 from opswright_core.settings import Settings
-from tests.postgres import Postgres, binaries
 
 REQUIRED = frozenset(filter(None, os.environ.get("OPSWRIGHT_REQUIRE", "").split(",")))
 
