@@ -1,14 +1,13 @@
 """The command line. What is heavy is imported by the command that needs it."""
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Parameter
 
 from opswright import __version__
-
-DONE, FAILED, USAGE, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
+from opswright.commands.exit_codes import DONE, USAGE
+from opswright.options import Config, InSandbox, Json, Quiet, Request, RunId, Sets, Yes
 
 EPILOGUE = """Exit codes: 0 done, 3 partial or waiting, 1 failed, 2 bad usage, 130 interrupted.
 State is kept in OPSWRIGHT_STATE_DIR (default: the platform's state directory)."""
@@ -24,47 +23,6 @@ app = App(
 sandbox_app = App(name="sandbox", help="The embedded AWS emulator that --sandbox works in.")
 app.command(sandbox_app)
 
-COMMON = Group("Common")
-Json = Annotated[
-    bool,
-    Parameter(
-        name="--json", negative="", group=COMMON, help="Print one JSON document instead of text"
-    ),
-]
-Quiet = Annotated[
-    bool, Parameter(name=["--quiet", "-q"], negative="", group=COMMON, help="Only the report")
-]
-Config = Annotated[
-    Path | None,
-    Parameter(
-        name="--config",
-        group=COMMON,
-        help="mcp.json to use (default: ./mcp.json, else our six servers)",
-    ),
-]
-InSandbox = Annotated[
-    bool,
-    Parameter(
-        name="--sandbox",
-        negative="",
-        help="Work in the embedded AWS emulator; no account is touched",
-    ),
-]
-Yes = Annotated[
-    bool, Parameter(name=["--yes", "-y"], negative="", help="Approve the plan without being asked")
-]
-Sets = Annotated[
-    tuple[str, ...],
-    Parameter(
-        name="--set",
-        negative="",
-        consume_multiple=False,
-        help="An input of the plan, name=value; may be repeated",
-    ),
-]
-Request = Annotated[str, Parameter(help="What to do, in plain words")]
-RunId = Annotated[str, Parameter(help="A run's id, from `opswright status`, or `last`")]
-
 
 @app.command
 def run(
@@ -79,7 +37,7 @@ def run(
     quiet: Quiet = False,
 ) -> int:
     """Plan a request, ask for approval, run it and report."""
-    from opswright.commands import run_request
+    from opswright.commands.runs import run_request
 
     return run_request(
         request,
@@ -103,7 +61,7 @@ def plan(
     json: Json = False,
 ) -> int:
     """Show the plan for a request, with its estimate, and change nothing."""
-    from opswright.commands import plan_request
+    from opswright.commands.runs import plan_request
 
     return plan_request(
         request, in_sandbox=sandbox, given=_given(set_), config=config, as_json=json
@@ -120,7 +78,7 @@ def status(
     json: Json = False,
 ) -> int:
     """Show the recent runs, or how each step of one stands."""
-    from opswright.commands import show
+    from opswright.commands.runs import show
 
     return show(run_id, as_json=json)
 
@@ -128,7 +86,7 @@ def status(
 @app.command
 def resume(run_id: RunId, /, *, yes: Yes = False, json: Json = False, quiet: Quiet = False) -> int:
     """Go on with a run that was interrupted, waits, or did not finish; done steps are kept."""
-    from opswright.commands import resume_run
+    from opswright.commands.runs import resume_run
 
     return resume_run(run_id, yes=yes, as_json=json, quiet=quiet)
 
@@ -141,7 +99,7 @@ def approve(
     json: Json = False,
 ) -> int:
     """Approve one change that a server will not make without a person (out-of-band)."""
-    from opswright.commands import approve_change
+    from opswright.commands.approvals import approve_change
 
     return approve_change(change_id, as_json=json)
 
@@ -149,7 +107,7 @@ def approve(
 @app.command
 def undo(run_id: RunId, /, *, yes: Yes = False, json: Json = False, quiet: Quiet = False) -> int:
     """Reverse all that a run changed, last change first, and verify it by reading."""
-    from opswright.commands import undo_run
+    from opswright.commands.runs import undo_run
 
     return undo_run(run_id, yes=yes, as_json=json, quiet=quiet)
 
@@ -157,7 +115,7 @@ def undo(run_id: RunId, /, *, yes: Yes = False, json: Json = False, quiet: Quiet
 @app.command
 def doctor(*, config: Config = None, json: Json = False) -> int:
     """Check what opswright needs, line by line, each with how to mend it."""
-    from opswright.commands import check_up
+    from opswright.commands.checks import check_up
 
     return check_up(config=config, as_json=json)
 
@@ -165,7 +123,7 @@ def doctor(*, config: Config = None, json: Json = False) -> int:
 @sandbox_app.command(name="up")
 def sandbox_up(*, json: Json = False) -> int:
     """Start the emulator, or say where it runs."""
-    from opswright.commands import start_sandbox
+    from opswright.commands.sandboxes import start_sandbox
 
     return start_sandbox(as_json=json)
 
@@ -173,7 +131,7 @@ def sandbox_up(*, json: Json = False) -> int:
 @sandbox_app.command(name="down")
 def sandbox_down(*, json: Json = False) -> int:
     """Stop the emulator; all that it holds is gone."""
-    from opswright.commands import stop_sandbox
+    from opswright.commands.sandboxes import stop_sandbox
 
     return stop_sandbox(as_json=json)
 
@@ -181,7 +139,7 @@ def sandbox_down(*, json: Json = False) -> int:
 @sandbox_app.command(name="status")
 def sandbox_status(*, json: Json = False) -> int:
     """Say whether the emulator runs, and where."""
-    from opswright.commands import sandbox_state
+    from opswright.commands.sandboxes import sandbox_state
 
     return sandbox_state(as_json=json)
 
