@@ -157,6 +157,8 @@ class Record:
     summary: str = ""
     at: str = ""
     owner: str = ""
+    key: str | None = None
+    """The idempotency key of the request that made it."""
     outputs: dict[str, Any] | None = None
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
@@ -216,6 +218,7 @@ def fold(change_id: str, events: list[Event]) -> Record:
                     record.at or event.at,
                 )
                 record.status, record.error, record.request = "working", None, None
+                record.key = body.get("key")
             case "step_sent":
                 record.steps.setdefault(body["name"], {}).update(body)
             case "step_done":

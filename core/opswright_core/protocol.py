@@ -24,6 +24,7 @@ from opswright_core.canonical import digest
 from opswright_core.changes import CUT_OFF, Change, Record, ToolCall, Work, load, present
 from opswright_core.elicitation import ask
 from opswright_core.errors import EndpointError, OpswrightError
+from opswright_core.idempotency import request_key
 from opswright_core.journal import new_id
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import Runtime, runtime, stop_signal
@@ -49,8 +50,12 @@ async def run_change(
     record = await asyncio.to_thread(_latest, rt, intent)
     if record and record.status == "working":
         return await _wait(rt, record.change_id, work)
-    if record and record.status == "done" and not work.repeatable:
+    key = request_key()
+    repeated = record is not None and key is not None and record.key == key
+    if record and record.status == "done" and (repeated or not work.repeatable):
         answer = present(record, work.outputs)
+        if repeated and (work.repeatable or await asyncio.to_thread(_holds, work, answer.outputs)):
+            return answer  # the same request once more, whose answer the caller lost
         if await asyncio.to_thread(_holds, work, answer.outputs):
             summary = f"Already done, nothing changed: {record.summary}"
             return answer.model_copy(update={"reused": True, "summary": summary})
@@ -95,7 +100,7 @@ async def run_change(
 
     def begin() -> bool:
         """Own the change, unless another call has begun or finished it since this one looked."""
-        owned = {**body, "owner": rt.journal.owner}
+        owned = {**body, "owner": rt.journal.owner, "key": key}
         return rt.journal.append(
             change_id,
             "applying",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from opswright_core.agent.report import TaskBudget, TaskContext, TaskReport
 from opswright_core.agent.tasks import Agent
+from opswright_core.idempotency import inherit_key
 from opswright_core.runtime import runtime
 from opswright_core.search import Ranker
 from opswright_core.tools import read_tool, record_tool
@@ -43,6 +44,7 @@ async def handle_task(
     budget: Annotated[TaskBudget, Field(description="Most steps, tokens, dollars")] = FULL_BUDGET,
 ) -> TaskReport:
     """Hand this agent a whole task; it uses its own tools and reports. Changes need approval."""
+    inherit_key()
     steps = itertools.count(1)
 
     async def progress(message: str) -> None:
