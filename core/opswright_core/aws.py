@@ -3,6 +3,7 @@
 boto3 is imported on first use, so that a server answers tools/list without it.
 """
 
+import functools
 import os
 import re
 import threading
@@ -66,6 +67,14 @@ class Aws:
         """The same credentials and clients, with another region as the default."""
         _named(region)
         return replace(self, region=region)
+
+    def close(self) -> None:
+        """Close the connections of its clients and let these go; a later use makes new ones."""
+        with self._lock:
+            clients = list(self._clients.values())
+            self._clients.clear()
+        for client in clients:
+            client.close()
 
     @property
     def is_stale(self) -> bool:
@@ -160,9 +169,15 @@ class AwsSessions:
         return known
 
     def forget(self) -> None:
-        """Drop every session, so that the next call reads credentials and endpoints again."""
+        """Close every session, so that the next call reads credentials and endpoints again.
+
+        What is under way in a thread ends as it would have; its connections close after it.
+        """
         with self._lock:
+            opened = list(self._opened.values())
             self._opened.clear()
+        for session in opened:
+            session.close()
 
 
 def note_region(region: str) -> None:
@@ -173,7 +188,6 @@ def note_region(region: str) -> None:
 
 
 def _open(target: AwsTarget) -> Aws:
-    import boto3
     import botocore.session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ProfileNotFound
@@ -184,7 +198,7 @@ def _open(target: AwsTarget) -> Aws:
             "The tools that read several say so."
         )
     try:
-        session = boto3.Session(profile_name=target.profile, region_name=target.region)
+        session = _session(botocore.session.Session(profile=target.profile), target.region)
         region = target.region or _environment_region() or session.region_name
     except ProfileNotFound as exc:
         known = ", ".join(botocore.session.Session().full_config["profiles"]) or "none"
@@ -215,6 +229,24 @@ def _open(target: AwsTarget) -> Aws:
     return Aws(session=session, region=region, config=config, _events=events)
 
 
+def _session(core: Any, region: str | None) -> Any:
+    """A boto3 session that shares the services' models, megabytes each, with all the others."""
+    import boto3
+
+    models = _models(core.get_config_variable("data_path"))
+    core.register_component("data_loader", models)
+    session = boto3.Session(botocore_session=core, region_name=region)
+    models.search_paths[:] = dict.fromkeys(models.search_paths)  # each session adds boto3's own
+    return session
+
+
+@functools.cache
+def _models(data_path: str | None) -> Any:
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
+
+
 def _named(region: str) -> None:
     if not re.fullmatch(r"[a-z]{2,4}(-[a-z]+)+-\d", region):
         raise BadInputError(f"{region!r} is not an AWS region name; they look like eu-west-1.")
@@ -240,7 +272,6 @@ def _assume(session: Any, profile: str | None, role_arn: str, region: str, confi
 
     It keeps the profile, whose configuration (endpoints above all) holds for the role as well.
     """
-    import boto3
     from botocore.credentials import DeferredRefreshableCredentials, create_assume_role_refresher
     from botocore.session import Session
 
@@ -254,7 +285,7 @@ def _assume(session: Any, profile: str | None, role_arn: str, region: str, confi
             ),
         )
     )
-    return boto3.Session(botocore_session=inner, region_name=region)
+    return _session(inner, region)
 
 
 def is_loopback(url: str) -> bool:

@@ -11,9 +11,9 @@ def agent_card(
     title: str,
     instructions: str,
     version: str,
-    tools: Sequence[Any],
     skills: Sequence[Skill],
     requirements: Sequence[str],
+    tools: Sequence[Any],
 ) -> dict[str, Any]:
     """Describe an agent as plain JSON; `tools` are the ones listed now (read-only hides some)."""
     return {

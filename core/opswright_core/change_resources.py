@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from opswright_core.canonical import canonical_json
 from opswright_core.change_tools import recent_changes
-from opswright_core.changes import Record, load
-from opswright_core.runtime import Runtime
+from opswright_core.changes import load
+from opswright_core.runtime import Runtime, runtime
 
 if TYPE_CHECKING:
     from fastmcp import FastMCP
@@ -27,20 +27,27 @@ def add_change_resources(mcp: "FastMCP[Any]", rt: Runtime) -> None:
 
     rt.journal.on_event = tell
 
-    @mcp.resource(
+    mcp.resource(
         CHANGES,
         mime_type="application/json",
         description="This server's last changes, newest first",
-    )
-    def changes() -> str:
-        return canonical_json({"changes": recent_changes(rt, 50)})
-
-    @mcp.resource(
+    )(_changes)
+    mcp.resource(
         CHANGES + "/{change_id}",
         mime_type="application/json",
         description="One change, every event",
-    )
-    def change(change_id: str) -> str:
-        record: Record = load(rt, change_id)
-        events = [{"at": e.at, "kind": e.kind, **e.body} for e in rt.journal.events(change_id)]
-        return canonical_json({"change_id": change_id, "status": record.status, "events": events})
+    )(_change)
+
+
+# Of the module, not of a server: FastMCP remembers each function and all that it refers to.
+
+
+def _changes() -> str:
+    return canonical_json({"changes": recent_changes(runtime(), 50)})
+
+
+def _change(change_id: str) -> str:
+    rt = runtime()
+    record = load(rt, change_id)
+    events = [{"at": e.at, "kind": e.kind, **e.body} for e in rt.journal.events(change_id)]
+    return canonical_json({"change_id": change_id, "status": record.status, "events": events})

@@ -8,9 +8,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from opswright_core.aws import HERE, Aws, AwsSessions, AwsTarget
+from opswright_core.results import ResultStore
 from opswright_core.settings import Settings
 from opswright_core.subscriptions import Subscriptions
 
@@ -57,6 +59,15 @@ class Runtime:
     """What `doctor` looks at for this server, besides what it does for all."""
     extras: dict[str, Any] = field(default_factory=dict)
     """A server's own long-lived objects (a store, a client), put there by its `create_server`."""
+
+    @cached_property
+    def results(self) -> ResultStore:
+        """Whole answers that were shortened, for a while."""
+        return ResultStore(self.settings.state_dir / "results.db")
+
+    def close(self) -> None:
+        """Let go of what is held outside the process; what is used later is opened again."""
+        self.aws_sessions.forget()
 
 
 def runtime() -> Runtime:

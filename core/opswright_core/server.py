@@ -4,9 +4,10 @@ def create_server(settings: Settings) -> FastMCP[Any]:
     return build_server("cost", title="…", instructions="…", tools=[…], settings=settings)
 """
 
+import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastmcp import FastMCP
@@ -28,8 +29,8 @@ from opswright_core.change_resources import add_change_resources
 from opswright_core.cloud_errors import InUse, in_use
 from opswright_core.errors import BadInputError, OpswrightError
 from opswright_core.journal import Journal
-from opswright_core.results import SCHEME, ResultStore
-from opswright_core.runtime import Runtime, enter
+from opswright_core.results import SCHEME
+from opswright_core.runtime import Runtime, enter, runtime
 from opswright_core.settings import Settings
 from opswright_core.startup import DeferredState, undocumented
 from opswright_core.text import clean
@@ -82,12 +83,12 @@ def build_server(
         "aws": AwsUndo(lambda t, s, r: rt.aws_sessions.open(t).client(s, r)),
         **(undo_handlers or {}),
     }
-    kept = ResultStore(settings.state_dir / "results.db")
     mcp = _Server(
         name,
         instructions,
         version=version,
-        middleware=[_Guard(rt, kept)],
+        middleware=[_Guard(rt)],
+        lifespan=_closing(rt),
         mask_error_details=True,
         dereference_schemas=False,  # `inline` does, once
         on_duplicate="error",
@@ -119,21 +120,17 @@ def build_server(
     store = TaskStore(settings.state_dir / "tasks.db", rt.journal.owner)
     rt.extras["agent"] = Agent(mcp, rt, instructions, SkillBook(skills), store)
 
-    @mcp.resource(
-        "agent://card", mime_type="application/json", description="What this agent can do and needs"
+    rt.extras["card"] = functools.partial(
+        agent_card, name, title, instructions, version, skills, requirements
     )
-    async def card() -> str:
-        return canonical_json(
-            agent_card(
-                name, title, instructions, version, await mcp.list_tools(), skills, requirements
-            )
-        )
-
+    mcp.resource(
+        "agent://card", mime_type="application/json", description="What this agent can do and needs"
+    )(_card)
     mcp.resource(
         SCHEME + "{name}",
         mime_type="application/json",
         description="A whole answer that was shortened; kept for an hour",
-    )(kept.read)
+    )(_kept)
     add_change_resources(mcp, rt)
 
     @mcp.custom_route("/health", methods=["GET"])
@@ -144,6 +141,26 @@ def build_server(
 
     mcp.opswright_runtime = rt  # type: ignore[attr-defined]
     return mcp
+
+
+async def _card() -> str:
+    extras = runtime().extras
+    return canonical_json(extras["card"](await extras["agent"].server.list_tools()))
+
+
+def _kept(name: str) -> str:
+    return runtime().results.read(name)
+
+
+def _closing(rt: Runtime) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            rt.close()
+
+    return lifespan
 
 
 def _meta(tool: Tool) -> dict[str, str]:
@@ -167,7 +184,7 @@ def _in_toolsets(tools: Sequence[Tool], toolsets: frozenset[str]) -> list[Tool]:
 
 
 class _Server(FastMCP[Any]):
-    @cached_property
+    @functools.cached_property
     def _state_store(self) -> Any:
         return DeferredState(lambda: super(_Server, self)._state_store)
 
@@ -175,9 +192,8 @@ class _Server(FastMCP[Any]):
 class _Guard(Middleware):
     """Around every call: the runtime, errors that say what to do, the output budget."""
 
-    def __init__(self, rt: Runtime, kept: ResultStore) -> None:
+    def __init__(self, rt: Runtime) -> None:
         self._runtime = rt
-        self._kept = kept
 
     async def on_message(self, context: MiddlewareContext[Any], call_next: Any) -> Any:
         leave = enter(self._runtime)
@@ -207,7 +223,8 @@ class _Guard(Middleware):
         if not isinstance(result, ToolResult):
             return result
         result = located(result, used.regions)
-        return await fit(result, self._kept, structured_only=self._reads_structured(context))
+        only = self._reads_structured(context)
+        return await fit(result, self._runtime.results, structured_only=only)
 
     async def on_read_resource(self, context: MiddlewareContext[Any], call_next: Any) -> Any:
         try:
