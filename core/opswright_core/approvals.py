@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Literal, NoReturn
 
+from opswright_core.asker import os_user
 from opswright_core.canonical import digest
 from opswright_core.changes import CUT_OFF, ApprovalNeeded, Record, Scope, ToolCall, fold, load
 from opswright_core.errors import ApprovalError
@@ -41,7 +42,7 @@ def approve(
         return request_token(rt, change_id, body, intent)
     approved_id, _, secret = call.approval.partition(".")
     by: Way = "out-of-band" if policy == "out-of-band" else "token"
-    refusal = spend(rt, approved_id, secret, body["approval_digest"], by)
+    refusal = spend(rt, approved_id, secret, body, by)
     if refusal:
         refuse(rt, change_id, body, refusal)
     return None
@@ -87,8 +88,9 @@ def _request(
     )
 
 
-def spend(rt: Runtime, change_id: str, secret: str, approval_digest: str, by: Way) -> str | None:
-    """Use an approval up; the answer is why it may not be used, or None."""
+def spend(rt: Runtime, change_id: str, secret: str, body: dict[str, Any], by: Way) -> str | None:
+    """Use an approval of a request up; the answer is why it may not be used, or None."""
+    approval_digest = body["approval_digest"]
     reason: list[str] = []
 
     def refused(events: list[Event]) -> bool:
@@ -109,15 +111,16 @@ def spend(rt: Runtime, change_id: str, secret: str, approval_digest: str, by: Wa
         elif match[-1]["proof"] in used(events):
             reason.append("This approval has been used already.")
         else:
-            body["proof"] = match[-1]["proof"]
+            approved["proof"] = match[-1]["proof"]
+            approved["who"] = match[-1].get("granted_by") or body["asked_by"]
         return bool(reason)
 
-    body = {"approval_digest": approval_digest, "by": by}
-    rt.journal.append(change_id, "approved", body, unless=refused)
+    approved = {"approval_digest": approval_digest, "by": by}
+    rt.journal.append(change_id, "approved", approved, unless=refused)
     return reason[0] if reason else None
 
 
-def decline(rt: Runtime, change_id: str, secret: str, said: str) -> dict[str, Any] | None:
+def decline(rt: Runtime, change_id: str, secret: str, said: str, who: str) -> dict[str, Any] | None:
     """Journal that a question was answered with no; its request, or None when it was not open."""
     match: list[dict[str, Any]] = []
 
@@ -127,7 +130,7 @@ def decline(rt: Runtime, change_id: str, secret: str, said: str) -> dict[str, An
         )
         return not match
 
-    body = {"by": "elicit", "said": said, "proof": digest(secret)}
+    body = {"by": "elicit", "who": who, "said": said, "proof": digest(secret)}
     return match[-1] if rt.journal.append(change_id, "declined", body, unless=refused) else None
 
 
@@ -159,6 +162,7 @@ def grant(rt: Runtime, change_id: str) -> Record:
         "approval_digest": (record.request or {}).get("approval_digest", ""),
         "expires": time.time() + rt.settings.approval_seconds,
         "proof": secrets.token_hex(8),
+        "granted_by": f"{os_user()} (local)",
     }
     if not rt.journal.append(change_id, "granted", granted, unless=refuse):
         expired = record.request is not None and record.request["expires"] < time.time()

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -29,6 +29,8 @@ class Callers:
 
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Caller's name to bearer token."""
+    token_file: "TokenFile | None" = None
+    """More of them, read again when they change."""
     jwks_uri: str | None = None
     issuer: str | None = None
     audience: str | None = None
@@ -45,11 +47,10 @@ class Callers:
             return flags.get(flag) or environ.get(variable) or None
 
         entries = environ.get("OPSWRIGHT_BEARER_TOKENS", "").replace(",", "\n")
-        tokens = parse_tokens(entries, "OPSWRIGHT_BEARER_TOKENS")
-        if path := chosen("token_file", "OPSWRIGHT_TOKEN_FILE"):
-            tokens |= parse_tokens(_read_secret(Path(path).expanduser()), path)
+        path = chosen("token_file", "OPSWRIGHT_TOKEN_FILE")
         callers = cls(
-            tokens=tokens,
+            tokens=parse_tokens(entries, "OPSWRIGHT_BEARER_TOKENS"),
+            token_file=TokenFile(Path(path).expanduser()) if path else None,
             jwks_uri=chosen("jwt_jwks_uri", "OPSWRIGHT_JWT_JWKS_URI"),
             issuer=chosen("jwt_issuer", "OPSWRIGHT_JWT_ISSUER"),
             audience=chosen("jwt_audience", "OPSWRIGHT_JWT_AUDIENCE"),
@@ -65,8 +66,8 @@ class Callers:
     def provider(self) -> "AuthProvider | None":
         """What asks each request for its token; None when no caller was named."""
         verifiers: dict[str, Any] = {}
-        if self.tokens:
-            verifiers["tokens"] = _named_tokens(self.tokens)
+        if self.tokens or self.token_file:
+            verifiers["tokens"] = _named_tokens(self._now)
         if self.jwks_uri:
             from fastmcp.server.auth.providers.jwt import JWTVerifier
 
@@ -78,6 +79,43 @@ class Callers:
 
             return MultiAuth(verifiers=verifiers)
         return next(iter(verifiers.values()), None)
+
+    def _now(self) -> dict[str, str]:
+        return {**self.tokens, **(self.token_file.tokens() if self.token_file else {})}
+
+
+class TokenFile:
+    """A file of `name:token` lines, read again when it changes, so that a removed one is refused.
+
+    Made from a file that can be used, or BadInputError is raised. One that cannot be any more lets
+    nobody in, and the log says why, until it is mended.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = _look(path)
+        self._tokens = parse_tokens(_read_secret(path), str(path))
+
+    def tokens(self) -> dict[str, str]:
+        """Caller's name to bearer token, as the file is now."""
+        if (now := _look(self._path)) != self._seen:
+            self._seen = now
+            try:
+                self._tokens = parse_tokens(_read_secret(self._path), str(self._path))
+                log.warning("%s changed; it names %d callers", self._path, len(self._tokens))
+            except BadInputError as exc:
+                self._tokens = {}
+                log.error("%s. Its callers are refused until it is mended.", exc)
+        return self._tokens
+
+
+def _look(path: Path) -> tuple[int, ...]:
+    """What tells whether a file is another than before; empty when it is not there."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return ()
+    return seen.st_mtime_ns, seen.st_size, seen.st_ino
 
 
 def parse_tokens(text: str, source: str) -> dict[str, str]:
@@ -123,16 +161,15 @@ def _read_secret(path: Path) -> str:
         raise BadInputError(f"cannot read the token file {path}: {exc}") from exc
 
 
-def _named_tokens(tokens: Mapping[str, str]) -> Any:
+def _named_tokens(tokens: Callable[[], Mapping[str, str]]) -> Any:
     from fastmcp.server.auth import AccessToken, TokenVerifier
-
-    digests = {name: _digest(token) for name, token in tokens.items()}
 
     class NamedTokens(TokenVerifier):
         async def verify_token(self, token: str) -> AccessToken | None:
             given = _digest(token)
             # Every one is compared, so that the time taken tells nothing of which came near.
-            fits = [name for name, own in digests.items() if hmac.compare_digest(own, given)]
+            known = tokens().items()
+            fits = [name for name, own in known if hmac.compare_digest(_digest(own), given)]
             return AccessToken(token=token, client_id=fits[0], scopes=[]) if fits else None
 
     return NamedTokens()

@@ -50,4 +50,7 @@ def _change(change_id: str) -> str:
     rt = runtime()
     record = load(rt, change_id)
     events = [{"at": e.at, "kind": e.kind, **e.body} for e in rt.journal.events(change_id)]
-    return canonical_json({"change_id": change_id, "status": record.status, "events": events})
+    who = {"asked_by": record.asked_by, "approved_by": record.approved_by}
+    return canonical_json(
+        {"change_id": change_id, "status": record.status, **who, "events": events}
+    )

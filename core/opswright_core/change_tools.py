@@ -42,6 +42,8 @@ class ChangeLine(BaseModel):
     status: str
     summary: str
     at: str
+    asked_by: str
+    approved_by: str
 
 
 @read_tool
@@ -57,7 +59,15 @@ def recent_changes(rt: Runtime, limit: int) -> list[ChangeLine]:
     """The last changes of a server, newest first."""
     records = [load(rt, change_id) for change_id in rt.journal.recent(limit)]
     return [
-        ChangeLine(change_id=r.change_id, tool=r.tool, status=r.status, summary=r.summary, at=r.at)
+        ChangeLine(
+            change_id=r.change_id,
+            tool=r.tool,
+            status=r.status,
+            summary=r.summary,
+            at=r.at,
+            asked_by=r.asked_by,
+            approved_by=r.approved_by,
+        )
         for r in records
         if r.tool
     ]

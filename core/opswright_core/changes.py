@@ -102,6 +102,8 @@ class Change(BaseModel, Generic[O]):
     )
     undo: list[str] = Field(default_factory=list, description="What undo_change would do, in order")
     where: str = ""
+    asked_by: str = Field("", description="The last caller that asked for it")
+    approved_by: str = Field("", description="Who said yes, and how")
     next: str = ""
 
 
@@ -157,6 +159,8 @@ class Record:
     summary: str = ""
     at: str = ""
     owner: str = ""
+    asked_by: str = ""
+    approved_by: str = ""
     key: str | None = None
     """The idempotency key of the request that made it."""
     outputs: dict[str, Any] | None = None
@@ -200,8 +204,12 @@ def fold(change_id: str, events: list[Event]) -> Record:
                     body,
                     record.at or event.at,
                 )
+                record.asked_by = body.get("asked_by", "")
                 if record.status in {"planned", "declined"}:
                     record.status = "needs_approval"
+            case "approved":
+                who = f"{body['who']} by " if body.get("who") else ""
+                record.approved_by = f"{who}{body.get('by', '')}"
             case "declined":
                 record.request = None
                 if record.status == "needs_approval":
@@ -218,6 +226,7 @@ def fold(change_id: str, events: list[Event]) -> Record:
                     record.at or event.at,
                 )
                 record.status, record.error, record.request = "working", None, None
+                record.asked_by = body.get("asked_by", "")
                 record.key = body.get("key")
             case "step_sent":
                 record.steps.setdefault(body["name"], {}).update(body)
@@ -277,5 +286,7 @@ def present(record: Record, outputs: type[O]) -> Change[O]:
         error=record.error,
         undo=undo if record.status != "undone" else [],
         where=record.scope,
+        asked_by=record.asked_by,
+        approved_by=record.approved_by,
         next=_NEXT.get(record.status, done_next if record.status == "done" else ""),
     )

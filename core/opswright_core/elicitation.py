@@ -156,10 +156,10 @@ def _take(
     """Use an answer up: approved, declined by a person, or declined by the host itself."""
     said = answer.action if isinstance(answer, ElicitResult) else "cancel"
     if said == "accept" and (answer.content or {}).get("approve") is True:
-        if refusal := spend(rt, change_id, secret, body["approval_digest"], "elicit"):
+        if refusal := spend(rt, change_id, secret, body, "elicit"):
             refuse(rt, change_id, body, refusal)
         return None
-    asked = decline(rt, change_id, secret, said)
+    asked = decline(rt, change_id, secret, said, body["asked_by"])
     if asked is None:
         refuse(rt, change_id, body, "This is not the answer to an open question.")
     asked_at = asked["expires"] - rt.settings.elicit_seconds

@@ -19,6 +19,7 @@ from mcp_types import InputRequiredResult
 from pydantic import BaseModel
 
 from opswright_core.approvals import approve
+from opswright_core.asker import asked_by
 from opswright_core.aws import is_absent, translate
 from opswright_core.canonical import digest
 from opswright_core.changes import CUT_OFF, Change, Record, ToolCall, Work, load, present
@@ -83,6 +84,7 @@ async def run_change(
         "scope": work.scope.id,
         "summary": plan.summary,
         "actions": [action.model_dump() for action in plan.actions],
+        "asked_by": asked_by(),
     }
     approval_digest = digest([intent, plan.observed, body["actions"]])
     request = {**body, "approval_digest": approval_digest}

@@ -2,13 +2,14 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastmcp import Client
+from tests.core.issuers import Issuer
 from tests.core.shelf import create_server
 
 from opswright_core.settings import Settings
@@ -66,6 +67,14 @@ class World:
 def world(settings: Settings) -> World:
     settings.state_dir.parent.mkdir(parents=True, exist_ok=True)
     return World(settings.state_dir.parent)
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Iterator[Issuer]:
+    """Who signs the JWTs that a server takes."""
+    made = Issuer()
+    yield made
+    made.close()
 
 
 def kinds(settings: Settings, change_id: str) -> list[str]:

@@ -1,9 +1,8 @@
 """Who may call over HTTP."""
 
-import http.server
 import json
 import logging
-import threading
+import os
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,15 +13,16 @@ from typing import Any
 import pytest
 from fastmcp import Client
 from fastmcp.client.auth import BearerAuth
+from mcp.shared.exceptions import MCPError
+from tests.core.issuers import AUDIENCE, ISSUER, Issuer
 from tests.core.processes import SHELF, environment, serving
 from tests.core.shelf import create_server
 
 from opswright_core import cli
-from opswright_core.authentication import Callers, is_loopback, parse_tokens
+from opswright_core.authentication import Callers, TokenFile, is_loopback, parse_tokens
 from opswright_core.errors import BadInputError
 
 ALICE, CI = "a" * 24, "c1" * 16
-ISSUER, AUDIENCE = "https://issuer.example", "opswright-shelf"
 
 
 def refusal(base: str, token: str | None) -> int:
@@ -149,7 +149,9 @@ def test_flags_go_before_the_environment(tmp_path: Path) -> None:
     chosen = tmp_path / "tokens"
     chosen.write_text(f"ci:{CI}")
     callers = Callers.read(environ, token_file=str(chosen), jwt_issuer="c", jwt_audience=None)
-    assert (dict(callers.tokens), callers.issuer, callers.audience) == ({"ci": CI}, "c", "b")
+    assert callers.token_file is not None
+    assert callers.token_file.tokens() == {"ci": CI}
+    assert (callers.issuer, callers.audience) == ("c", "b")
     assert CI not in repr(callers)
 
 
@@ -169,6 +171,48 @@ def test_a_token_file_that_everyone_can_read_is_warned_of(
     assert f"chmod 600 {path}" in caplog.text
 
 
+async def test_a_token_taken_out_of_its_file_is_refused_without_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"alice:{ALICE}\nci:{CI}\n")
+    path.chmod(0o600)
+    with serving(SHELF, tmp_path / "state", "--token-file", str(path)) as base:
+        async with Client(f"{base}/mcp", mode="legacy", auth=BearerAuth(ALICE)) as open_session:
+            assert await open_session.list_tools()
+            path.write_text(f"ci:{CI}\n")
+            with pytest.raises(MCPError, match="error response"):
+                await open_session.list_tools()
+        assert [refusal(base, token) for token in (ALICE, CI)] == [401, 200]
+
+        path.write_text(f"alice:{ALICE}\n")  # as long as before, or longer: both are seen
+        assert [refusal(base, token) for token in (ALICE, CI)] == [200, 401]
+
+        path.write_text("ci:short\n")
+        assert [refusal(base, token) for token in (ALICE, CI)] == [401, 401]
+        path.unlink()
+        assert refusal(base, ALICE) == 401
+
+        path.write_text(f"alice:{ALICE}\n")
+        assert refusal(base, ALICE) == 200
+    (log,) = tmp_path.glob("server-*.log")
+    said = log.read_text()
+    assert "the token of ci has 5 characters" in said
+    assert "cannot read the token file" in said
+    assert "refused until it is mended" in said
+    assert ALICE not in said
+
+
+def test_a_token_file_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"ci:{CI}")
+    tokens = TokenFile(path)
+    seen = path.stat()
+    path.write_text(f"ci:{CI[::-1]}")
+    os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    assert tokens.tokens() == {"ci": CI}
+    os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns + 1))
+    assert tokens.tokens() == {"ci": CI[::-1]}
+
+
 @pytest.mark.parametrize("missing", ["JWKS_URI", "ISSUER", "AUDIENCE"])
 def test_a_jwt_must_name_its_issuer_and_audience(missing: str) -> None:
     environ = {f"OPSWRIGHT_JWT_{n}": "https://x" for n in ("JWKS_URI", "ISSUER", "AUDIENCE")}
@@ -184,7 +228,7 @@ async def test_a_token_stands_for_its_name() -> None:
     assert await provider.verify_token("ñ" * 30) is None
 
 
-async def test_tokens_and_jwts_can_be_used_side_by_side(issuer: "Issuer") -> None:
+async def test_tokens_and_jwts_can_be_used_side_by_side(issuer: Issuer) -> None:
     callers = Callers(tokens={"ci": CI}, jwks_uri=issuer.uri, issuer=ISSUER, audience=AUDIENCE)
     provider: Any = callers.provider()
     assert '"ci"' in (await provider.verify_token(CI)).client_id  # beside which of the two it was
@@ -213,44 +257,6 @@ def test_the_server_asks_whom_the_command_line_names(
 
 def test_nobody_named_is_nobody_asked() -> None:
     assert Callers.read({}).provider() is None
-
-
-class Issuer:
-    """A loopback issuer of JWTs: its keys over HTTP, and tokens signed with them."""
-
-    def __init__(self) -> None:
-        from fastmcp.server.auth.providers.jwt import RSAKeyPair
-        from joserfc.jwk import RSAKey
-
-        self.keys = RSAKeyPair.generate()
-        key = RSAKey.import_key(self.keys.public_key)
-        jwks = json.dumps({"keys": [{**key.as_dict(private=False), "kid": "k1", "alg": "RS256"}]})
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.end_headers()
-                self.wfile.write(jwks.encode())
-
-            def log_message(self, *_: Any) -> None:
-                """Be quiet."""
-
-        self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.uri = f"http://127.0.0.1:{self.server.server_port}/keys"
-
-    def token(self, **claims: Any) -> str:
-        chosen = {"issuer": ISSUER, "audience": AUDIENCE, "expires_in_seconds": 600, **claims}
-        return self.keys.create_token(subject="bob", kid="k1", **chosen)
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    made = Issuer()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from opswright_core.agent.report import TaskBudget, TaskContext, TaskReport
 from opswright_core.agent.tasks import Agent
+from opswright_core.asker import inherit_asker
 from opswright_core.idempotency import inherit_key
 from opswright_core.runtime import runtime
 from opswright_core.search import Ranker
@@ -45,6 +46,7 @@ async def handle_task(
 ) -> TaskReport:
     """Hand this agent a whole task; it uses its own tools and reports. Changes need approval."""
     inherit_key()
+    inherit_asker()
     steps = itertools.count(1)
 
     async def progress(message: str) -> None:
