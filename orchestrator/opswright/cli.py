@@ -1,15 +1,29 @@
 """The command line. What is heavy is imported by the command that needs it."""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from opswright import __version__
 from opswright.commands.exit_codes import DONE, USAGE
-from opswright.options import Config, InSandbox, Json, Quiet, Request, RunId, Sets, Yes
+from opswright.options import (
+    AnyRunId,
+    Config,
+    InSandbox,
+    Json,
+    JsonLines,
+    Output,
+    Quiet,
+    Request,
+    RunId,
+    Sets,
+    Yes,
+)
 
-EPILOGUE = """Exit codes: 0 done, 3 partial or waiting, 1 failed, 2 bad usage, 130 interrupted.
+EPILOGUE = """Exit codes: 0 done, 1 failed or not planned, 2 bad usage, 3 partial,
+4 waiting for a person, 130 interrupted.
 State is kept in OPSWRIGHT_STATE_DIR (default: the platform's state directory)."""
 
 app = App(
@@ -22,18 +36,23 @@ app = App(
 )
 sandbox_app = App(name="sandbox", help="The embedded AWS emulator that --sandbox works in.")
 app.command(sandbox_app)
+app.register_install_completion_command(help="Let the shell complete commands, flags and run ids.")
 
 
 @app.command
 def run(
-    request: Request,
+    request: Request = None,
     /,
     *,
+    plan: Annotated[
+        Path | None, Parameter(help="Carry out a plan that `plan --save` made, not a request")
+    ] = None,
     sandbox: InSandbox = False,
     yes: Yes = False,
     set_: Sets = (),
     config: Config = None,
     json: Json = False,
+    json_lines: JsonLines = False,
     quiet: Quiet = False,
 ) -> int:
     """Plan a request, ask for approval, run it and report."""
@@ -41,54 +60,82 @@ def run(
 
     return run_request(
         request,
+        plan_file=plan,
         in_sandbox=sandbox,
         yes=yes,
         given=_given(set_),
         config=config,
-        as_json=json,
-        quiet=quiet,
+        output=Output(json, json_lines, quiet),
     )
 
 
 @app.command
 def plan(
-    request: Request,
+    request: Request = None,
     /,
     *,
+    save: Annotated[
+        Path | None, Parameter(help="Keep the plan in a file, for `run --plan`")
+    ] = None,
+    load: Annotated[
+        Path | None, Parameter(help="Show and verify a saved plan instead of making one")
+    ] = None,
     sandbox: InSandbox = False,
     set_: Sets = (),
     config: Config = None,
     json: Json = False,
 ) -> int:
     """Show the plan for a request, with its estimate, and change nothing."""
-    from opswright.commands.runs import plan_request
+    from opswright.commands.plans import plan_request
 
     return plan_request(
-        request, in_sandbox=sandbox, given=_given(set_), config=config, as_json=json
+        request,
+        load=load,
+        save=save,
+        in_sandbox=sandbox,
+        given=_given(set_),
+        config=config,
+        as_json=json,
     )
 
 
 @app.command
 def status(
-    run_id: Annotated[
-        str | None, Parameter(help="A run's id; left out, the recent runs are listed")
-    ] = None,
+    run_id: AnyRunId = None,
     /,
     *,
+    watch: Annotated[
+        bool,
+        Parameter(
+            name=["--watch", "-w"],
+            negative="",
+            help="Follow a run (the newest, if none is named) until it ends",
+        ),
+    ] = False,
     json: Json = False,
+    json_lines: JsonLines = False,
+    quiet: Quiet = False,
 ) -> int:
     """Show the recent runs, or how each step of one stands."""
-    from opswright.commands.runs import show
+    from opswright.commands.statuses import show
 
-    return show(run_id, as_json=json)
+    return show(run_id, watch=watch, output=Output(json, json_lines, quiet))
 
 
 @app.command
-def resume(run_id: RunId, /, *, yes: Yes = False, json: Json = False, quiet: Quiet = False) -> int:
+def resume(
+    run_id: RunId,
+    /,
+    *,
+    yes: Yes = False,
+    json: Json = False,
+    json_lines: JsonLines = False,
+    quiet: Quiet = False,
+) -> int:
     """Go on with a run that was interrupted, waits, or did not finish; done steps are kept."""
     from opswright.commands.runs import resume_run
 
-    return resume_run(run_id, yes=yes, as_json=json, quiet=quiet)
+    return resume_run(run_id, yes=yes, output=Output(json, json_lines, quiet))
 
 
 @app.command
@@ -105,11 +152,19 @@ def approve(
 
 
 @app.command
-def undo(run_id: RunId, /, *, yes: Yes = False, json: Json = False, quiet: Quiet = False) -> int:
+def undo(
+    run_id: RunId,
+    /,
+    *,
+    yes: Yes = False,
+    json: Json = False,
+    json_lines: JsonLines = False,
+    quiet: Quiet = False,
+) -> int:
     """Reverse all that a run changed, last change first, and verify it by reading."""
     from opswright.commands.runs import undo_run
 
-    return undo_run(run_id, yes=yes, as_json=json, quiet=quiet)
+    return undo_run(run_id, yes=yes, output=Output(json, json_lines, quiet))
 
 
 @app.command

@@ -1,7 +1,9 @@
 """The options and arguments that commands share."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
@@ -10,6 +12,15 @@ Json = Annotated[
     bool,
     Parameter(
         name="--json", negative="", group=COMMON, help="Print one JSON document instead of text"
+    ),
+]
+JsonLines = Annotated[
+    bool,
+    Parameter(
+        name="--json-lines",
+        negative="",
+        group=COMMON,
+        help="Print every event as a line of JSON as it happens, the report last",
     ),
 ]
 Quiet = Annotated[
@@ -43,5 +54,37 @@ Sets = Annotated[
         help="An input of the plan, name=value; may be repeated",
     ),
 ]
-Request = Annotated[str, Parameter(help="What to do, in plain words")]
-RunId = Annotated[str, Parameter(help="A run's id, from `opswright status`, or `last`")]
+Request = Annotated[str | None, Parameter(help="What to do, in plain words")]
+
+
+def _run_ids(_: Any) -> Iterator[tuple[str, str]]:
+    """What a shell offers for a run's id: the recent ones, each with what it was for."""
+    from opswright.session import store_in
+    from opswright_core.settings import state_directory
+
+    for run in store_in(state_directory()).recent():
+        yield run.run_id, f"{run.status}: {run.goal}"
+
+
+RunId = Annotated[
+    str,
+    Parameter(help="A run's id, from `opswright status`, or `last`", completer=_run_ids),
+]
+AnyRunId = Annotated[
+    str | None,
+    Parameter(help="A run's id, or `last`; left out, the recent runs", completer=_run_ids),
+]
+
+
+@dataclass(frozen=True)
+class Output:
+    """How a command that takes a run on tells what happens."""
+
+    json: bool = False
+    json_lines: bool = False
+    quiet: bool = False
+
+    @property
+    def for_programs(self) -> bool:
+        """Whether standard output carries JSON, and text goes to standard error."""
+        return self.json or self.json_lines

@@ -85,7 +85,7 @@ def make_report(run: Run, outcomes: Mapping[str, StepOutcome]) -> Report:
             s: f"{v['verdict']}: {v.get('summary', '')}" for s, v in done.items() if "verdict" in v
         },
         passed={
-            s: [c["name"] for c in v.get("checks", []) if c["verdict"] == "PASS"]
+            s: list(dict.fromkeys(c["name"] for c in v.get("checks", []) if c["verdict"] == "PASS"))
             for s, v in done.items()
             if "verdict" in v
         },

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.orchestrator.team import OpenSession
+from tests.orchestrator.terminal import Terminal
 
 from opswright.session import Place, Session, opened
 
@@ -56,3 +57,9 @@ def open_session(tmp_path: Path, config: Path) -> OpenSession:
             yield session
 
     return opening
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, config: Path) -> Terminal:
+    """`terminal("status")` runs `opswright status` on the small agents."""
+    return Terminal(tmp_path, config)

@@ -1,44 +1,26 @@
 """The command line with small agents: exit codes, JSON, what a person is told."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-
-class Terminal:
-    """Runs `opswright` as a person's shell would, without a terminal."""
-
-    def __init__(self, tmp_path: Path, config: Path) -> None:
-        self.tmp_path, self.config = tmp_path, config
-
-    def __call__(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "opswright", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self.tmp_path,
-            env={**os.environ, "OPSWRIGHT_STATE_DIR": str(self.tmp_path / "state")},
-            timeout=120,
-        )
-
-    def run(self, request: str, *more: str) -> "subprocess.CompletedProcess[str]":
-        return self("run", request, "--config", str(self.config), *more)
-
-
-@pytest.fixture
-def terminal(tmp_path: Path, config: Path) -> Terminal:
-    return Terminal(tmp_path, config)
+from tests.orchestrator.terminal import Terminal
 
 
 def test_help_names_every_command_and_the_exit_codes(terminal: Terminal) -> None:
     said = terminal("--help")
     assert said.returncode == 0
-    for word in ("run", "plan", "status", "resume", "undo", "doctor", "sandbox", "3 partial"):
+    for word in (
+        "run",
+        "plan",
+        "status",
+        "resume",
+        "undo",
+        "doctor",
+        "sandbox",
+        "3 partial",
+        "4 waiting",
+    ):
         assert word in said.stdout
     for command in ("run", "plan", "status", "resume", "undo", "doctor"):
         assert terminal(command, "--help").returncode == 0
@@ -79,7 +61,7 @@ def test_without_a_terminal_and_a_yes_nothing_changes_and_the_run_waits(
 ) -> None:
     said = terminal.run("make a thing called lamp", "--json")
     report = json.loads(said.stdout)
-    assert (said.returncode, report["status"]) == (3, "waiting")
+    assert (said.returncode, report["status"]) == (4, "waiting")
     assert not (things / "lamp").exists()
     approved = terminal("resume", report["run_id"], "--yes", "--json")
     assert (approved.returncode, json.loads(approved.stdout)["status"]) == (0, "done")

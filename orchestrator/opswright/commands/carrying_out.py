@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import getpass
 import os
 import signal
 import sys
@@ -10,15 +11,15 @@ from typing import Any
 
 from rich.console import Console
 
-from opswright import render
-from opswright.commands.exit_codes import DONE, FAILED, INTERRUPTED, PARTIAL
+from opswright.commands.exit_codes import INTERRUPTED, OF_STATUS
+from opswright.commands.terminal import ask, print_event, print_json, someone_is_here
+from opswright.options import Output
 from opswright.plan import Step
+from opswright.render.progress import Events, Progress, Watcher
+from opswright.render.reports import show_report
 from opswright.report import make_report
 from opswright.runs import Run
-from opswright.runs import as_json as to_json
 from opswright.session import Session
-
-_EXIT = {"done": DONE, "partial": PARTIAL, "waiting": PARTIAL, "failed": FAILED}
 
 
 async def carry_out(
@@ -27,35 +28,46 @@ async def carry_out(
     console: Console,
     *,
     yes: bool,
-    as_json: bool,
-    quiet: bool,
+    output: Output,
     resumed: bool = False,
 ) -> int:
     """Have a run approved, execute it, report."""
-    approved = _approval(session, run, console, yes=yes, quiet=quiet)
+    if output.json_lines:
+        print_event({"event": "plan", "run_id": run.run_id, "plan": run.plan})
+    approved = await _approval(session, run, console, yes=yes, quiet=output.quiet)
     if approved is None:
-        waiting = run.model_copy(update={"status": "waiting"})
-        session.store.save(waiting)
-        run = waiting
+        run = run.model_copy(update={"status": "waiting"})
+        session.store.save(run)
     else:
+        questions = asyncio.Lock()
 
         async def approver(step: Step, answer: dict[str, Any]) -> bool:
-            return _ask(console, step, answer, yes)
+            async with questions:
+                return await _ask(console, step, answer, yes, progress)
 
         with (
-            render.Progress(console, approved.plan, quiet=quiet or as_json) as progress,
+            watcher(console, approved, output) as progress,
             _resumable(session, approved, progress),
         ):
             run = await session.execute(approved, progress, approver, resumed=resumed)
     report = make_report(run, session.store.steps(run))
-    if as_json:
-        print(to_json(report))
+    if output.json_lines:
+        print_event({"event": "report", **report.model_dump(mode="json")})
+    elif output.json:
+        print_json(report)
     else:
-        render.show_report(console, report)
-    return _EXIT[run.status]
+        show_report(console, report)
+    return OF_STATUS[run.status]
 
 
-def _approval(
+def watcher(console: Console, run: Run, output: Output) -> Progress | Events:
+    """What shows how a run goes, in the way that was asked for."""
+    if output.json_lines:
+        return Events(run.run_id, print_event)
+    return Progress(console, run.plan, quiet=output.quiet or output.json)
+
+
+async def _approval(
     session: Session, run: Run, console: Console, *, yes: bool, quiet: bool
 ) -> Run | None:
     """The approved run; None when a person has to approve and none is there."""
@@ -67,39 +79,40 @@ def _approval(
         if not quiet:
             console.print(
                 "\n[bold]Approval[/] given automatically: this is the sandbox, "
-                "no account is touched.\n"
+                "no account is touched."
             )
         return session.approve(run, "sandbox")
     if yes:
         return session.approve(run, "--yes")
     changing = sum(step.changes_things for step in run.plan.steps)
-    if not (sys.stdin.isatty() and console.is_terminal):
+    steps = "1 step changes" if changing == 1 else f"{changing} steps change"
+    if not someone_is_here(console):
         console.print(
-            f"\n{changing} steps change things and no one is here to approve them. "
+            f"\n{steps} things and no one is here to approve that. "
             f"After reading the plan:\n  opswright resume {run.run_id} --yes"
         )
         return None
-    answer = console.input(
-        f"\n[bold]{changing} steps change things. Carry the plan out?[/] (yes/no) "
-    )
-    if answer.strip().lower() not in {"y", "yes"}:
+    if not await ask(console, f"\n{steps} things. Carry the plan out?"):
         console.print("Nothing was changed.")
         return None
-    return session.approve(run, os.environ.get("USER", "a person at the terminal"))
+    return session.approve(run, getpass.getuser())
 
 
-def _ask(console: Console, step: Step, answer: dict[str, Any], yes: bool) -> bool:
+async def _ask(
+    console: Console, step: Step, answer: dict[str, Any], yes: bool, progress: Watcher
+) -> bool:
     """Ask about one change that the approved plan did not show in full."""
     if yes:
         return True
-    if not (sys.stdin.isatty() and console.is_terminal):
+    if not someone_is_here(console):
         return False
-    console.print(f"\n{step.id}: {answer.get('summary', '')}", markup=False)
-    return console.input("[bold]Approve this change?[/] (yes/no) ").strip().lower() in {"y", "yes"}
+    with progress.paused():
+        console.print(f"\n{step.id}: {answer.get('summary', '')}", markup=False)
+        return await ask(console, "Approve this change?")
 
 
 @contextlib.contextmanager
-def _resumable(session: Session, run: Run, progress: render.Progress) -> Iterator[None]:
+def _resumable(session: Session, run: Run, progress: Watcher) -> Iterator[None]:
     """On Ctrl-C leave at once, as a crash would, since the record is true; say how to go on."""
 
     def stop() -> None:

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from opswright.commands.exit_codes import DONE, FAILED
-from opswright.commands.terminal import console_for, guarded
-from opswright.runs import as_json as to_json
+from opswright.commands.terminal import console_for, guarded, print_json
 from opswright_core.settings import state_directory
 
 
@@ -15,7 +14,7 @@ def check_up(*, config: Path | None, as_json: bool) -> int:
     async def work() -> int:
         lines = await examine(config, state_directory())
         if as_json:
-            print(to_json(lines))
+            print_json(lines)
         else:
             console = console_for(as_json)
             for line in lines:

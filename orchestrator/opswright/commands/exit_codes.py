@@ -1,3 +1,12 @@
-"""The exit codes of every command."""
+"""The exit codes of every command, as docs/configuration.md lists them."""
 
-DONE, FAILED, USAGE, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, USAGE, PARTIAL, WAITING, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+OF_STATUS = {
+    "done": DONE,
+    "failed": FAILED,
+    "partial": PARTIAL,
+    "interrupted": PARTIAL,
+    "waiting": WAITING,
+}
+"""The exit code of a command that ended with a run of this status."""
