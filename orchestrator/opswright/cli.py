@@ -36,7 +36,9 @@ app = App(
 )
 sandbox_app = App(name="sandbox", help="The embedded AWS emulator that --sandbox works in.")
 app.command(sandbox_app)
-app.register_install_completion_command(help="Let the shell complete commands, flags and run ids.")
+app.register_install_completion_command(
+    name="install-completion", help="Let the shell complete commands, flags and run ids."
+)
 
 
 @app.command
@@ -45,7 +47,7 @@ def run(
     /,
     *,
     plan: Annotated[
-        Path | None, Parameter(help="Carry out a plan that `plan --save` made, not a request")
+        Path | None, Parameter(help="Carry out a saved plan instead of a request")
     ] = None,
     sandbox: InSandbox = False,
     yes: Yes = False,
@@ -74,9 +76,7 @@ def plan(
     request: Request = None,
     /,
     *,
-    save: Annotated[
-        Path | None, Parameter(help="Keep the plan in a file, for `run --plan`")
-    ] = None,
+    save: Annotated[Path | None, Parameter(help="Keep the plan in a file")] = None,
     load: Annotated[
         Path | None, Parameter(help="Show and verify a saved plan instead of making one")
     ] = None,

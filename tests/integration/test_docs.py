@@ -45,7 +45,10 @@ CODE = [
 VARIABLE = re.compile(r"\bOPSWRIGHT_[A-Z]+(?:_[A-Z]+)*\b(?![*_])")
 TEST_VARIABLES = {"OPSWRIGHT_REQUIRE"}
 SERVER_COMMANDS = {"approve", "doctor"}
-SUBCOMMANDS = {"run", "plan", "status", "resume", "approve", "undo", "doctor", "sandbox"}
+SUBCOMMANDS = {
+    *("run", "plan", "status", "resume", "approve", "undo", "doctor", "sandbox"),
+    "install-completion",
+}
 FLAG = re.compile(r"(?<![\w-])--?[a-z][\w-]*")
 
 MEMBERS = [ROOT / "core", ROOT / "orchestrator", *(ROOT / "servers" / name for name in SUITE)]
@@ -192,7 +195,7 @@ def test_every_command_and_flag_is_documented() -> None:
     assert set(listed) == SERVER_COMMANDS
     for command in SERVER_COMMANDS:
         assert re.search(rf"^\| `{command}\b", text, re.MULTILINE)
-    rows = re.findall(r"^\| `opswright (\w+).*$", text, re.MULTILINE)
+    rows = re.findall(r"^\| `opswright ([a-z-]+).*$", text, re.MULTILINE)
     assert set(rows) == SUBCOMMANDS
     for command in rows:
         (row,) = re.findall(rf"^\| `opswright {command}.*$", text, re.MULTILINE)
@@ -202,7 +205,7 @@ def test_every_command_and_flag_is_documented() -> None:
 
 
 def test_the_commands_are_all_there_are() -> None:
-    listed = re.findall(r"^│ (\w+)  ", usage("opswright"), re.MULTILINE)
+    listed = re.findall(r"^│ ([a-z][a-z-]+)  ", usage("opswright"), re.MULTILINE)
     assert set(listed) == SUBCOMMANDS
 
 

@@ -130,7 +130,7 @@ def test_completion_is_installed_for_the_shell_in_use(terminal: Terminal, tmp_pa
     home = tmp_path / "home"
     home.mkdir()
     terminal.environment |= {"HOME": str(home), "SHELL": "/bin/bash"}
-    said = terminal("--install-completion", "--shell", "bash")
+    said = terminal("install-completion", "--shell", "bash")
     assert said.returncode == 0, said.stderr
     scripts = [p for p in home.rglob("*") if p.is_file() and "opswright" in p.name]
     assert scripts, list(home.rglob("*"))
