@@ -5,9 +5,11 @@ import re
 from opswright_core.redact import redact_text
 
 # C0 and C1 controls but tab and newline; soft hyphen; bidirectional, zero-width and invisible
-# format characters; line and paragraph separators; and the tag characters that spell hidden ASCII.
+# format characters; line and paragraph separators; halves of surrogate pairs, which UTF-8 has no
+# bytes for; and the tag characters that spell hidden ASCII.
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
 _FENCE = re.compile(r"<(?=\s*/?\s*untrusted)", re.IGNORECASE)

@@ -1,12 +1,4 @@
-from datetime import UTC, datetime
 from typing import Any
-
-import pytest
-
-from opswright_core.errors import BadInputError
-from opswright_knowledge.tools.changes import moment
-
-NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
 async def test_every_write_takes_the_next_revision_and_says_who(ask: Any) -> None:
@@ -48,25 +40,22 @@ async def test_changes_are_read_on_from_a_revision_or_a_time(ask: Any, clock: An
 
 
 async def test_a_time_that_is_none_is_refused(fail: Any) -> None:
-    assert "since='yesterday'" in await fail("changes_since", since="yesterday")
+    assert "since='soon'" in await fail("changes_since", since="soon")
     assert "revision" in await fail("changes_since", revision=-1)
 
 
-@pytest.mark.parametrize(
-    ("text", "time"),
-    [
-        ("30m", "2026-11-02T08:30:00+00:00"),
-        ("24h", "2026-11-01T09:00:00+00:00"),
-        ("7 d", "2026-10-26T09:00:00+00:00"),
-        ("2W", "2026-10-19T09:00:00+00:00"),
-        ("2026-11-01", "2026-11-01T00:00:00+00:00"),
-        ("2026-11-01T12:00:00+02:00", "2026-11-01T10:00:00+00:00"),
-    ],
-)
-def test_a_moment_is_a_time_or_an_age(text: str, time: Any) -> None:
-    assert moment(text, NOW).isoformat() == time
+async def test_changes_are_narrowed_to_an_agent_and_a_kind(ask: Any) -> None:
+    await ask("set_context", scope="s", key="a", value=1, by={"agent": "cicd"})
+    await ask("set_context", scope="s", key="b", value=1, by={"agent": "cost"})
+    await ask("record_run", run_id="r", goal="g", by={"agent": "cicd"})
+    by_cicd = await ask("changes_since", agent="cicd")
+    assert [c["key"] for c in by_cicd["changes"]] == ["s/a", "r"]
+    assert [c["key"] for c in (await ask("changes_since", kind="run"))["changes"]] == ["r"]
+    both = await ask("changes_since", agent="cost", kind="run")
+    assert (both["changes"], both["total"], both["revision"]) == ([], 0, 3)
 
 
-def test_a_moment_cannot_be_made_up() -> None:
-    with pytest.raises(BadInputError, match="24h"):
-        moment("soon", NOW)
+async def test_the_answer_says_from_when_on(ask: Any) -> None:
+    told = await ask("changes_since", since="yesterday")
+    assert told["since"] == "2026-11-01T00:00:00.000+00:00"
+    assert (await ask("changes_since"))["since"] is None

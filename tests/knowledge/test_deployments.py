@@ -2,6 +2,9 @@ from typing import Any
 
 import pytest
 
+from opswright_knowledge.records import Deployment
+from opswright_knowledge.running import judge
+
 SHOP = {"application": "shop", "environment": "prod"}
 
 
@@ -79,3 +82,69 @@ async def test_a_deployment_that_cannot_be_recorded_is_refused(
 async def test_limits_and_cursors_of_the_list_are_checked(fail: Any) -> None:
     assert "limit" in await fail("list_deployments", limit=0)
     assert "cursor" in await fail("list_deployments", cursor="WyJhIl0")
+
+
+async def test_a_redeployed_version_is_not_its_own_way_back(ask: Any) -> None:
+    for version in ("1", "2", "2"):
+        await ask("record_deployment", **SHOP, version=version)
+    assert (await ask("list_deployments"))["items"][0]["rollback_target"] == "1"
+
+
+async def test_what_runs_where_is_listed_with_the_version_before_it(ask: Any) -> None:
+    for version in ("1.0", "1.1"):
+        await ask("record_deployment", **SHOP, version=version)
+    await ask("record_deployment", application="blog", environment="test", version="7")
+    await ask(
+        "record_deployment", application="shop", environment="test", version="2", status="failed"
+    )
+    told = await ask("list_running_versions")
+    assert [(r["application"], r["environment"], r["version"]) for r in told["items"]] == [
+        ("blog", "test", "7"),
+        ("shop", "prod", "1.1"),
+        ("shop", "test", None),
+    ]
+    assert told["items"][1]["previous"] == "1.0"
+    assert told["items"][2]["note"] == "2 failed"
+    narrow = await ask("list_running_versions", application="shop", environment="prod")
+    assert (narrow["total"], narrow["items"][0]["last_version"]) == (1, "1.1")
+
+
+async def test_what_runs_where_is_read_in_pages(ask: Any) -> None:
+    for number in range(60):
+        await ask("record_deployment", application=f"a{number:02}", environment="p", version="1")
+    first = await ask("list_running_versions")
+    rest = await ask("list_running_versions", cursor=first["cursor"])
+    found = [one["application"] for one in first["items"] + rest["items"]]
+    assert found == [f"a{n:02}" for n in range(len(found))]
+    assert first["total"] == 60
+
+
+def deployed(status: Any, version: str = "3", rollback_target: str | None = None) -> Deployment:
+    return Deployment(
+        deployment_id="d", application="a", environment="e", version=version, status=status,
+        rollback_target=rollback_target, started_at="t", revision=1, recorded_by="x", at="t",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "version", "previous", "note"),
+    [
+        ([deployed("succeeded"), deployed("succeeded", "2")], "3", "2", ""),
+        ([deployed("succeeded"), deployed("succeeded"), deployed("succeeded", "1")], "3", "1", ""),
+        ([deployed("succeeded", "3", "0")], "3", "0", ""),
+        ([deployed("succeeded")], "3", None, ""),
+        (
+            [deployed("rolled_back", "3", "2"), *(deployed("succeeded", v) for v in "21")],
+            "2", "1", "3 was rolled back",
+        ),
+        ([deployed("rolled_back")], None, None, "3 was rolled back, to what is not recorded"),
+        ([deployed("failed"), deployed("succeeded", "2")], None, "2", "3 failed; before it, 2 ran"),
+        ([deployed("running"), deployed("succeeded", "2")], None, "2",
+         "3 is running; before it, 2 ran"),
+    ],
+)  # fmt: skip
+def test_the_running_version_is_told_only_where_the_record_settles_it(
+    newest_first: Any, version: Any, previous: Any, note: str
+) -> None:
+    told = judge(newest_first)
+    assert (told.version, told.previous, told.note) == (version, previous, note)

@@ -40,6 +40,16 @@ async def test_kind_and_limit_narrow_what_is_recalled(ask: Any) -> None:
     assert (len(answer["items"]), answer["total"], answer["cursor"]) == (1, 2, None)
 
 
+async def test_age_and_importance_narrow_what_is_recalled(ask: Any, clock: Any) -> None:
+    await remember(ask, "canary is old", importance=0.9)
+    clock.forward(days=3)
+    await remember(ask, "canary is new", importance=0.2)
+    recent = await ask("recall", query="canary", since="2d")
+    assert [m["text"] for m in recent["items"]] == ["canary is new"]
+    vital = await ask("recall", query="canary", min_importance=0.5)
+    assert [m["text"] for m in vital["items"]] == ["canary is old"]
+
+
 async def test_a_memory_is_gone_when_its_time_is_up_and_its_end_is_logged(
     ask: Any, clock: Any
 ) -> None:
@@ -103,6 +113,7 @@ async def test_no_query_is_taken_for_search_syntax(client: Any, ask: Any, query:
         ({"text": "x", "importance": 2}, "importance"),
         ({"text": "x", "kind": "rumour"}, "kind"),
         ({"text": "x", "ttl_seconds": 0}, "ttl_seconds"),
+        ({"text": "x", "ttl_seconds": 10**18}, "ttl_seconds"),
     ],
 )
 async def test_a_memory_that_cannot_be_kept_is_refused(fail: Any, memory: Any, says: str) -> None:

@@ -50,6 +50,12 @@ async def test_a_reply_joins_the_thread(ask: Any, fail: Any) -> None:
     final = await ask("send_message", **HELLO, in_reply_to=reply["message_id"])
     assert reply["thread"] == final["thread"] == first["thread"]
     assert "there is no message" in await fail("send_message", **HELLO, in_reply_to="ms-none")
+    await ask("acknowledge_messages", ids=[first["message_id"]])
+    await ask("send_message", **HELLO)
+    whole = await ask("read_messages", recipient="cost", thread=first["thread"])
+    ids = [message["message_id"] for message in whole["items"]]
+    assert ids == [first["message_id"], reply["message_id"], final["message_id"]]
+    assert [m["in_reply_to"] for m in whole["items"]] == [None, *ids[:2]]
 
 
 async def test_a_message_to_all_reaches_each_agent_but_its_sender_once(ask: Any, fail: Any) -> None:

@@ -4,12 +4,20 @@ import pytest
 
 from opswright_knowledge.tools.registry import in_words
 
-VPC = {"type": "ec2:vpc", "id": "vpc-1", "name": "main", "region": "eu-west-1", "account": "123"}
+VPC = {
+    "type": "ec2:vpc",
+    "id": "vpc-1",
+    "name": "main",
+    "region": "eu-west-1",
+    "account": "123",
+    "attributes": {"cidr": "10.0.0.0/16"},
+}
 SUBNET = {
     "type": "ec2:subnet",
     "id": "subnet-1",
     "region": "eu-west-1",
     "tags": {"team": "web"},
+    "attributes": {"network": {"zone": "eu-west-1a"}, "a.b": "dotted"},
     "relations": [{"kind": "in", "to": "vpc-1"}],
 }
 GROUP_ARN = "arn:aws:elasticloadbalancing:eu-west-1:123:targetgroup/web/1"
@@ -25,6 +33,8 @@ WEB = [
     {
         "type": "elb:load_balancer",
         "id": "front",
+        "status": "active",
+        "attributes": {"listeners": 2, "public": True},
         "relations": [{"kind": "routes_to", "to": GROUP_ARN}],
     },
 ]
@@ -113,6 +123,20 @@ async def test_what_cannot_be_recorded_is_refused_with_the_reason(
         ({"tag": "team=db"}, []),
         ({"account": "123"}, ["vpc-1"]),
         ({"region": "eu-west-1"}, ["subnet-1", "vpc-1"]),
+        ({"id": "vpc-1"}, ["vpc-1"]),
+        ({"id": GROUP_ARN}, ["web"]),
+        ({"id": "vpc"}, []),
+        ({"status": "active"}, ["front"]),
+        ({"status": "active", "type": "ec2:vpc"}, []),
+        ({"attribute": "cidr"}, ["vpc-1"]),
+        ({"attribute": "cidr=10.0.0.0/16"}, ["vpc-1"]),
+        ({"attribute": "cidr=10.0"}, []),
+        ({"attribute": "listeners=2"}, ["front"]),
+        ({"attribute": "public=true"}, ["front"]),
+        ({"attribute": "public=false"}, []),
+        ({"attribute": "network.zone=eu-west-1a"}, ["subnet-1"]),
+        ({"attribute": "a.b=dotted"}, ["subnet-1"]),
+        ({"attribute": 'it\'s "quoted"=1'}, []),
         ({"related_to": "vpc-1"}, ["subnet-1", "web"]),
         ({"related_to": "subnet-1"}, ["vpc-1"]),
         ({"related_to": "web"}, ["vpc-1", "front"]),
@@ -151,45 +175,6 @@ async def test_a_cursor_of_another_list_is_refused(fail: Any, cursor: Any) -> No
 
 async def test_nothing_found_does_not_claim_that_nothing_exists(ask: Any) -> None:
     assert "does not mean that nothing exists" in (await ask("find_resources", type="x"))["summary"]
-
-
-async def test_dependents_are_walked_through_ids_and_arns_nearest_first(ask: Any) -> None:
-    await ask("record_resources", resources=WEB)
-    walk = await ask("walk_relations", id="vpc-1")
-    assert [(r["id"], r["depth"], r["through"]) for r in walk["resources"]] == [
-        ("subnet-1", 1, "subnet-1 in vpc-1"),
-        ("web", 1, "web in vpc-1"),
-        ("front", 2, "front routes_to web"),
-    ]
-    assert walk["complete"]
-    assert "3 resources rely on vpc-1" in walk["summary"]
-    direct = await ask("walk_relations", id="vpc-1", depth=1)
-    assert direct["found"] == 2
-
-
-async def test_a_walk_outwards_shows_what_a_resource_needs_even_unrecorded_ones(ask: Any) -> None:
-    await ask("record_resources", resources=WEB[1:])
-    walk = await ask("walk_relations", id="front", direction="out")
-    assert [(r["type"], r["id"]) for r in walk["resources"]] == [
-        ("elb:target_group", "web"),
-        ("", "vpc-1"),
-    ]
-    both = await ask("walk_relations", id=GROUP_ARN, direction="both", depth=2)
-    assert [r["id"] for r in both["resources"]] == ["vpc-1", "front", "subnet-1"]
-
-
-async def test_a_walk_ends_in_a_circle_of_relations(ask: Any) -> None:
-    ring = [
-        {"type": "t", "id": f"n{i}", "relations": [{"kind": "uses", "to": f"n{(i + 1) % 4}"}]}
-        for i in range(4)
-    ]
-    await ask("record_resources", resources=ring)
-    assert (await ask("walk_relations", id="n0", depth=10))["found"] == 3
-
-
-async def test_a_walk_from_nowhere_says_so(fail: Any) -> None:
-    assert "find_resources" in await fail("walk_relations", id="sg-none")
-    assert "depth" in await fail("walk_relations", id="sg-none", depth=11)
 
 
 async def test_a_deleted_resource_leaves_lists_and_walks_and_comes_back_when_recorded(

@@ -1,5 +1,6 @@
 """What may be kept: cleaned of hidden characters and secrets, and small enough to show."""
 
+from math import isfinite
 from typing import Any, TypeVar
 
 from opswright_core.canonical import canonical_json
@@ -13,6 +14,9 @@ T = TypeVar("T")
 RECORD_BYTES = 10_000
 """The most that one record may hold: a page shows 12,000 bytes, so each record fits on one."""
 
+DEEPEST = 40
+"""How deep objects and lists may be nested."""
+
 RUN_BYTES = 1_000_000
 """The most that a run's plan, steps or report may hold; shown shortened."""
 
@@ -20,9 +24,10 @@ RUN_BYTES = 1_000_000
 def kept(value: T, what: str, most_bytes: int = RECORD_BYTES) -> T:
     """Return the value as it is kept: text cleaned, secrets masked.
 
-    Raises BadInputError when it is larger than `most_bytes` of JSON.
+    Raises BadInputError when it is larger than `most_bytes` of JSON, nested deeper than `DEEPEST`,
+    or holds what JSON has no word for.
     """
-    tidy: T = redact(_clean(value))
+    tidy: T = redact(_clean(value, what, DEEPEST))
     size = len(canonical_json(tidy))
     if size > most_bytes:
         raise BadInputError(
@@ -32,13 +37,19 @@ def kept(value: T, what: str, most_bytes: int = RECORD_BYTES) -> T:
     return tidy
 
 
-def _clean(value: Any) -> Any:
+def _clean(value: Any, what: str, deeper: int) -> Any:
     if isinstance(value, str):
         return clean(value, RUN_BYTES)
+    if isinstance(value, float) and not isfinite(value):
+        raise BadInputError(f"{what} holds {value}, which is no number in JSON; leave it out.")
+    if isinstance(value, dict | list | tuple) and not deeper:
+        raise BadInputError(
+            f"{what} is nested more than {DEEPEST} levels deep. Record what others need to know."
+        )
     if isinstance(value, dict):
-        return {clean(str(key), 500): _clean(inner) for key, inner in value.items()}
+        return {clean(str(k), 500): _clean(inner, what, deeper - 1) for k, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_clean(inner) for inner in value]
+        return [_clean(inner, what, deeper - 1) for inner in value]
     return value
 
 

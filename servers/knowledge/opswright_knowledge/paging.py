@@ -14,6 +14,9 @@ from opswright_core.pages import PAGE_BYTES, Page
 
 T = TypeVar("T", bound=BaseModel)
 
+LARGEST_REVISION = 2**53 - 1
+"""The largest whole number that every JSON reader takes; more than a store will ever count to."""
+
 
 def cut(
     found: Sequence[T],
@@ -54,7 +57,7 @@ def decode(cursor: str | None, kinds: Sequence[type]) -> list[Any] | None:
         return None
     try:
         place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if [type(part) for part in place] == list(kinds):
+        if [type(part) for part in place] == list(kinds) and not any(map(_too_large, place)):
             return list(place)
     except (binascii.Error, ValueError, TypeError):
         pass
@@ -62,3 +65,7 @@ def decode(cursor: str | None, kinds: Sequence[type]) -> list[Any] | None:
         f"{cursor[:60]!r} is not a cursor of this list. Pass the `cursor` of its last page, "
         "or none for the first."
     )
+
+
+def _too_large(part: Any) -> bool:
+    return isinstance(part, int) and abs(part) > LARGEST_REVISION

@@ -15,6 +15,8 @@ def _named(most: int) -> AfterValidator:
             raise ValueError(f"has {len(text)} characters; at most {most} are kept")
         if not (cleaned := clean(text, most).strip()):
             raise ValueError("holds no visible character")
+        if cleaned in {".", ".."}:  # no address can hold it as a part of its own
+            raise ValueError("a name of dots alone has no address")
         return cleaned
 
     return AfterValidator(named)
@@ -23,12 +25,18 @@ def _named(most: int) -> AfterValidator:
 Text = Annotated[str, Field(max_length=500)]
 Name = Annotated[str, _named(200)]
 Identifier = Annotated[str, _named(600)]
+Sought = Annotated[str, AfterValidator(lambda text: clean(text, 600))]
+"""What is looked for, cleaned as what is kept was."""
 
 DeploymentStatus = Literal["pending", "running", "succeeded", "failed", "rolled_back"]
 MemoryKind = Literal["episodic", "fact", "preference", "pattern"]
 Intent = Literal["inform", "request", "warn"]
 Direction = Literal["in", "out", "both"]
 Operation = Literal["created", "updated", "deleted", "expired"]
+ChangeKind = Literal["resource", "deployment", "memory", "context", "message", "run"]
+
+MOST_SECONDS = 100 * 366 * 86_400
+"""The longest time to live: a hundred years."""
 
 NOBODY = "host"
 """Who wrote when the caller did not say: the host itself, on a person's behalf."""
@@ -39,8 +47,8 @@ class Provenance(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     agent: Name = NOBODY
-    run_id: Annotated[str, Field(max_length=100)] | None = None
-    step: Annotated[str, Field(max_length=200)] | None = None
+    run_id: Annotated[str, _named(100)] | None = None
+    step: Name | None = None
 
 
 HOST = Provenance()
@@ -142,7 +150,7 @@ class DeploymentRecord(BaseModel):
     strategy: Annotated[str, Field(max_length=40)] = ""
     rollback_target: Annotated[str, Field(max_length=200)] | None = None
     attributes: dict[str, Any] = Field(default_factory=dict)
-    deployment_id: Annotated[str, Field(max_length=60)] | None = None
+    deployment_id: Annotated[str, _named(60)] | None = None
 
 
 class Deployment(Origin):
@@ -161,6 +169,21 @@ class Deployment(Origin):
     started_at: str
 
 
+class Running(BaseModel):
+    """What runs of an application in an environment, as far as the record of deployments tells."""
+
+    model_config = ConfigDict(frozen=True)
+    application: str
+    environment: str
+    version: str | None = Field(description="What runs; null when the record leaves it open")
+    since: str | None = None
+    previous: str | None = Field(None, description="The version to go back to")
+    last_version: str = Field(description="Deployed last")
+    last_status: DeploymentStatus
+    last_at: str
+    note: str = ""
+
+
 class MemoryRecord(BaseModel):
     """Something worth remembering."""
 
@@ -168,7 +191,7 @@ class MemoryRecord(BaseModel):
     text: Annotated[str, Field(min_length=1, max_length=2000)]
     kind: MemoryKind = "episodic"
     importance: float = Field(0.5, ge=0, le=1)
-    ttl_seconds: int | None = Field(None, ge=1)
+    ttl_seconds: int | None = Field(None, ge=1, le=MOST_SECONDS)
 
 
 class RememberedMemory(Origin):
@@ -199,7 +222,7 @@ class MessageRecord(BaseModel):
     content: Annotated[str, Field(min_length=1, max_length=4000)]
     intent: Intent = "inform"
     data: dict[str, Any] = Field(default_factory=dict)
-    in_reply_to: Annotated[str, Field(max_length=60)] | None = None
+    in_reply_to: Annotated[str, _named(60)] | None = None
 
 
 class Message(BaseModel):
@@ -248,7 +271,7 @@ class ChangeEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     revision: int
-    kind: str = Field(description="resource, deployment, memory, context, message or run")
+    kind: ChangeKind
     key: str
     operation: Operation
     at: str

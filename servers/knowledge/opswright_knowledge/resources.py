@@ -39,16 +39,10 @@ def one_resource(type: str, id: str) -> str:
 
 
 def latest_deployments() -> str:
-    """The latest deployment of each application and environment."""
+    """What runs of each application in each environment, and the version to go back to."""
     with knowledge().reading() as store:
-        places = store.deployments.places()
-        latest = [
-            store.deployments.find(application=application, environment=environment, limit=1)[0][0][
-                1
-            ]
-            for application, environment in places[:MOST_ITEMS]
-        ]
-    return _listing({}, latest, len(places), "list_deployments")
+        found, total = store.deployments.running(limit=MOST_ITEMS)
+    return _listing({}, found[:MOST_ITEMS], total, "list_running_versions")
 
 
 def deployments_at(application: str, environment: str) -> str:

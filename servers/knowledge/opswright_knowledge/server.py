@@ -19,6 +19,7 @@ from opswright_knowledge.tools import (
     memories,
     messages,
     registry,
+    relations,
     reports,
     runs,
 )
@@ -40,10 +41,12 @@ def create_server(
         tools=[
             registry.record_resources,
             registry.find_resources,
-            registry.walk_relations,
             registry.mark_deleted,
+            relations.walk_relations,
+            relations.find_cycles,
             deployments.record_deployment,
             deployments.list_deployments,
+            deployments.list_running_versions,
             memories.remember,
             memories.recall,
             memories.forget_memory,

@@ -18,15 +18,23 @@ class Changes:
         self._unit = unit
 
     def after(
-        self, revision: int, *, since: str | None = None, limit: int = 100
+        self,
+        revision: int,
+        *,
+        since: str | None = None,
+        agent: str | None = None,
+        kind: str | None = None,
+        limit: int = 100,
     ) -> tuple[list[ChangeEntry], int]:
-        """Changes after a revision (and at or after a time), oldest first.
+        """Changes after a revision (at or after a time, by an agent, of a kind), oldest first.
 
         Returns at most `limit`, and how many there are.
         """
         fits: list[ColumnElement[bool]] = [changes.c.revision > revision]
         if since is not None:
             fits.append(changes.c.at >= since)
+        wanted = ((changes.c.agent, agent), (changes.c.kind, kind))
+        fits += [column == value for column, value in wanted if value is not None]
         counting = select(func.count()).select_from(changes).where(*fits)
         total = self._unit.connection.execute(counting).scalar_one()
         asked = select(changes).where(*fits).order_by(changes.c.revision).limit(limit)

@@ -1,17 +1,22 @@
 """The history of deployments."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, tuple_, update
 
 from opswright_core.canonical import digest
 from opswright_core.journal import new_id
 from opswright_knowledge.kept import kept
-from opswright_knowledge.records import Deployment, DeploymentRecord, Recorded
+from opswright_knowledge.records import Deployment, DeploymentRecord, Recorded, Running
+from opswright_knowledge.running import judge
 from opswright_knowledge.storage.schema import deployments
 
 if TYPE_CHECKING:
     from opswright_knowledge.storage.unit_of_work import UnitOfWork
+
+RECENT = 10
+"""How many deployments of a place are looked at to tell what runs there."""
 
 
 class Deployments:
@@ -46,7 +51,7 @@ class Deployments:
             return deployment_id, Recorded(revision=revision)
         row = kept(record.model_dump(), "the deployment")
         if row["rollback_target"] is None:
-            row["rollback_target"] = self._last_good(record.application, record.environment)
+            row["rollback_target"] = self._last_good(record)
         key = f"{record.application}/{record.environment}/{deployment_id}"
         (revision,) = self._unit.log("deployment", [(key, "created")])
         row |= {
@@ -84,16 +89,32 @@ class Deployments:
             (row["first_revision"], Deployment.model_validate(dict(row))) for row in rows
         ], total
 
-    def places(self) -> list[tuple[str, str]]:
-        """Every (application, environment) that was deployed to."""
+    def running(
+        self,
+        *,
+        application: str | None = None,
+        environment: str | None = None,
+        after: Sequence[str] | None = None,
+        limit: int = 50,
+    ) -> tuple[list[Running], int]:
+        """What runs where, by application and environment.
+
+        Returns at most `limit` + 1, and how many places there are.
+        """
         c = deployments.c
-        asked = (
-            select(c.application, c.environment).distinct().order_by(c.application, c.environment)
-        )
+        wanted = ((c.application, application), (c.environment, environment))
+        fits: list[ColumnElement[bool]] = [column == v for column, v in wanted if v is not None]
+        places = select(c.application, c.environment).where(*fits).distinct()
+        total = self._connection.execute(
+            select(func.count()).select_from(places.subquery())
+        ).scalar_one()
+        if after is not None:
+            places = places.where(tuple_(c.application, c.environment) > tuple_(*after))
+        page = places.order_by(c.application, c.environment).limit(limit + 1)
         return [
-            (application, environment)
-            for application, environment in self._connection.execute(asked)
-        ]
+            judge([one for _, one in self.find(application=a, environment=e, limit=RECENT)[0]])
+            for a, e in self._connection.execute(page).all()
+        ], total
 
     def _id_of(self, record: DeploymentRecord) -> str:
         by = self._unit.by
@@ -107,8 +128,14 @@ class Deployments:
         row = self._connection.execute(asked).mappings().first()
         return dict(row) if row else None
 
-    def _last_good(self, application: str, environment: str) -> str | None:
-        found, _ = self.find(
-            application=application, environment=environment, status="succeeded", limit=1
+    def _last_good(self, record: DeploymentRecord) -> str | None:
+        c = deployments.c
+        asked = (
+            select(c.version)
+            .where(c.application == record.application, c.environment == record.environment)
+            .where(c.status == "succeeded", c.version != record.version)
+            .order_by(c.first_revision.desc())
+            .limit(1)
         )
-        return found[0][1].version if found else None
+        found: str | None = self._connection.execute(asked).scalar_one_or_none()
+        return found

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from opswright_core.canonical import digest
 from opswright_core.errors import NotFoundError
 from opswright_knowledge.kept import kept
+from opswright_knowledge.moments import iso
 from opswright_knowledge.ranking import CANDIDATES, Candidate, rank
 from opswright_knowledge.records import MemoryRecord, Operation, Recorded, RememberedMemory
 from opswright_knowledge.storage.schema import memories
@@ -42,7 +43,7 @@ class Memories:
         expires_at = None
         if record.ttl_seconds is not None:
             end = self._unit.time + timedelta(seconds=record.ttl_seconds)
-            expires_at = end.isoformat(timespec="milliseconds")
+            expires_at = iso(end)
         same = memories.c.memory_id == memory_id
         c = memories.c
         asked = select(c.number, c.run_id, c.importance).where(same)
@@ -77,15 +78,19 @@ class Memories:
         *,
         agent: str | None = None,
         kind: str | None = None,
+        since: str | None = None,
+        min_importance: float = 0,
         limit: int = 10,
     ) -> tuple[list[RememberedMemory], int]:
         """The memories that fit the words best, and how many hold any of them.
 
-        `agent` narrows to its own and those of `*`.
+        `agent` narrows to its own and those of `*`, `since` to those renewed at that time or later.
         """
         matching = self._unit.dialect.matching(words)
         c = memories.c
-        fits = self._fits(agent, kind)
+        fits = [*self._fits(agent, kind), c.importance >= min_importance]
+        if since is not None:
+            fits.append(c.at >= since)
         joined = memories.join(matching, matching.c.number == c.number)
         total = self._connection.execute(
             select(func.count()).select_from(joined).where(*fits)

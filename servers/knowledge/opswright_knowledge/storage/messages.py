@@ -47,16 +47,27 @@ class Messages:
         return message_id, thread, Recorded(revision=revision)
 
     def find(
-        self, recipient: str, *, unacknowledged_only: bool = True, after: int = 0, limit: int = 20
+        self,
+        recipient: str,
+        *,
+        thread: str | None = None,
+        unacknowledged_only: bool = True,
+        after: int = 0,
+        limit: int = 20,
     ) -> tuple[list[Message], int]:
-        """Messages to an agent or to all, oldest first: at most `limit` + 1, and the total."""
+        """Messages to an agent or to all, oldest first: at most `limit` + 1, and the total.
+
+        With `thread` those of all sides of that conversation, acknowledged or not.
+        """
         m, a = messages.c, acknowledgements.c
         joined = messages.outerjoin(
             acknowledgements, (a.message_id == m.message_id) & (a.reader == recipient)
         )
         to_all = (m.recipient == EVERYBODY) & (m.sender != recipient)
         fits: list[ColumnElement[bool]] = [(m.recipient == recipient) | to_all]
-        if unacknowledged_only:
+        if thread is not None:
+            fits = [m.thread == thread]
+        elif unacknowledged_only:
             fits.append(a.at.is_(None))
         total = self._connection.execute(
             select(func.count()).select_from(joined).where(*fits)

@@ -1,11 +1,12 @@
 """Walks how resources rely on each other, breadth first."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import ColumnElement, select
 
 from opswright_core.errors import NotFoundError
+from opswright_knowledge.cycles import circles
 from opswright_knowledge.records import Direction, Reached, Resource
 from opswright_knowledge.storage.resources import CHUNK, Named
 from opswright_knowledge.storage.schema import resource_relations, resources
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
 MOST_REACHED = 2_000
 """Where a walk stops and says so; in practice everything of an account hangs together."""
+
+
+class _Step(NamedTuple):
+    """One resource of a walk, and the one that it was reached from."""
+
+    reached: Reached
+    before: str
 
 
 class Relations:
@@ -29,10 +37,49 @@ class Relations:
         `in` follows relations backwards, to what relies on it; `out` forwards, to what it relies
         on. Raises NotFoundError for a name that is neither recorded nor referred to.
         """
+        steps, complete = self._steps(name, direction, depth)
+        order = sorted((step.reached for step in steps.values()), key=_nearest_first)
+        return order[:MOST_REACHED], complete
+
+    def path(
+        self, name: str, to: str, direction: Direction, depth: int
+    ) -> tuple[list[Reached], bool]:
+        """The shortest way between two resources, empty when there is none that short.
+
+        Also whether all that is so near was looked at. Raises NotFoundError as `walk` does, for
+        both.
+        """
+        end = self._named_or_referred_to(to)
+        steps, complete = self._steps(name, direction, depth, until=end)
+        way: list[Reached] = []
+        while (step := steps.get(end)) is not None:
+            way.append(step.reached)
+            end = step.before
+        return way[::-1], complete or bool(way)
+
+    def circles(self, limit: int) -> tuple[list[tuple[list[str], int]], bool]:
+        """The circles of relations, and whether all relations (`limit` at most) were looked at."""
+        n = resource_relations.c
+        asked = (
+            select(n.id, n.target, resources.c.arn)
+            .join_from(resource_relations, resources, _living())
+            .where(resources.c.deleted_at.is_(None))
+            .order_by(n.type, n.id)
+            .limit(limit + 1)
+        )
+        rows = self._unit.connection.execute(asked).all()
+        alias = {arn: source for source, _, arn in rows if arn}
+        edges = ((source, alias.get(target, target)) for source, target, _ in rows[:limit])
+        return circles(edges), len(rows) <= limit
+
+    def _steps(
+        self, name: str, direction: Direction, depth: int, until: str = ""
+    ) -> "tuple[dict[str, _Step], bool]":
+        """Each resource that is reached, and whether these are all; `until` ends it early."""
         begin = self._unit.resources.named([name])
         alias = {name: begin[0].id if begin else name}
         self._learn(alias, begin)
-        reached: dict[str, Reached] = {}
+        steps: dict[str, _Step] = {}
         frontier = set(alias.values())
         seen = set(frontier)
         for level in range(1, depth + 1):
@@ -44,22 +91,25 @@ class Relations:
             following = set()
             for source, kind, target in edges:
                 a, b = alias.setdefault(source, source), alias.setdefault(target, target)
-                for node in (a, b):
-                    if node not in seen:
+                for node, before in ((a, b), (b, a)):
+                    if node not in seen and before in frontier:
                         seen.add(node)
                         following.add(node)
-                        reached[node] = _reached(node, known.get(node), level, f"{a} {kind} {b}")
+                        reached = _reached(node, known.get(node), level, f"{a} {kind} {b}")
+                        steps[node] = _Step(reached, before)
             frontier = following
-            if not frontier or len(reached) >= MOST_REACHED:
+            if not frontier or len(steps) >= MOST_REACHED or until in steps:
                 break
-        if not begin and not reached:
-            raise NotFoundError(
-                f"no resource {name!r} is recorded or referred to; "
-                "find_resources searches by words."
-            )
-        complete = len(reached) < MOST_REACHED
-        order = sorted(reached.values(), key=lambda one: (one.depth, one.type, one.id))
-        return order[:MOST_REACHED], complete
+        if not begin and not steps:
+            raise _unknown(name)
+        return steps, len(steps) < MOST_REACHED
+
+    def _named_or_referred_to(self, name: str) -> str:
+        if named := self._unit.resources.named([name]):
+            return named[0].id
+        if not self._edges([name], "in"):
+            raise _unknown(name)
+        return name
 
     def relying_on(self, resource: Resource) -> list[tuple[str, str]]:
         """What relies on a resource directly, as (id, kind) of the relation."""
@@ -69,7 +119,6 @@ class Relations:
     def _edges(self, names: list[str], direction: Direction) -> list[tuple[str, str, str]]:
         """Relations of living resources that end at (in) or begin at (out) a name, sorted."""
         n = resource_relations.c
-        living = (resources.c.type == n.type) & (resources.c.id == n.id)
         found: set[tuple[str, str, str]] = set()
         for at in range(0, len(names), CHUNK):
             some = names[at : at + CHUNK]
@@ -80,7 +129,7 @@ class Relations:
                 ends.append(n.id.in_(some))
             for end in ends:
                 asked = select(n.id, n.kind, n.target).join_from(
-                    resource_relations, resources, living
+                    resource_relations, resources, _living()
                 )
                 rows = self._unit.connection.execute(
                     asked.where(end, resources.c.deleted_at.is_(None))
@@ -99,3 +148,18 @@ class Relations:
 def _reached(node: str, resource: Named | None, depth: int, through: str) -> Reached:
     kind, name = (resource.type, resource.name) if resource else ("", "")
     return Reached(type=kind, id=node, name=name, depth=depth, through=through)
+
+
+def _nearest_first(one: Reached) -> tuple[int, str, str]:
+    return one.depth, one.type, one.id
+
+
+def _living() -> Any:
+    n = resource_relations.c
+    return (resources.c.type == n.type) & (resources.c.id == n.id)
+
+
+def _unknown(name: str) -> NotFoundError:
+    return NotFoundError(
+        f"no resource {name!r} is recorded or referred to; find_resources searches by words."
+    )

@@ -3,7 +3,19 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from opswright_core.canonical import canonical_json
 from opswright_core.errors import ConflictError, NotFoundError
@@ -121,8 +133,11 @@ class Resources:
         self,
         *,
         type: str | None = None,
+        id: str | None = None,
         query: str | None = None,
         tag: str | None = None,
+        attribute: str | None = None,
+        status: str | None = None,
         account: str | None = None,
         region: str | None = None,
         related_to: str | None = None,
@@ -137,12 +152,18 @@ class Resources:
         fits: list[ColumnElement[bool]] = [c.deleted_at.is_(None)]
         fits += [
             column == value
-            for column, value in ((c.type, type), (c.account, account), (c.region, region))
+            for column, value in (
+                (c.type, type), (c.status, status), (c.account, account), (c.region, region),
+            )
             if value is not None
-        ]
+        ]  # fmt: skip
+        if id is not None:
+            fits.append((c.id == id) | ((c.arn == id) & (c.arn != "")))
         fits += [c.words.contains(word, autoescape=True) for word in (query or "").lower().split()]
         if tag is not None:
             fits.append(tuple_(c.type, c.id).in_(_tagged(tag)))
+        if attribute is not None:
+            fits.append(_with_attribute(attribute))
         if related_to is not None:
             fits.append(tuple_(c.type, c.id).in_(self._neighbours(related_to)))
         counting = select(c.type, func.count()).where(*fits).group_by(c.type).order_by(c.type)
@@ -258,6 +279,21 @@ def _tagged(tag: str) -> Any:
     key, equals, value = tag.partition("=")
     asked = select(resource_tags.c.type, resource_tags.c.id).where(resource_tags.c.key == key)
     return asked.where(resource_tags.c.value == value) if equals else asked
+
+
+def _with_attribute(text: str) -> ColumnElement[bool]:
+    """Whether an attribute is there, or has a value: `size`, `size=3`, `network.public=true`.
+
+    A name with dots is looked for as it stands and as a path into objects.
+    """
+    name, equals, value = text.partition("=")
+    paths = {(name,), tuple(name.split("."))}
+    found = [resources.c.attributes[path].as_string() for path in sorted(paths)]
+    if not equals:
+        return or_(*(one.is_not(None) for one in found))
+    # SQLite reads JSON's true and false as 1 and 0, PostgreSQL as these words.
+    meant = {"true": ("true", "1"), "false": ("false", "0")}.get(value.lower(), (value,))
+    return or_(*(cast(one, String).in_(meant) for one in found))
 
 
 def _chunks(items: Sequence[Any]) -> Iterable[list[Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from opswright_knowledge.moments import iso
 from opswright_knowledge.records import Operation, Provenance
 from opswright_knowledge.storage.changes import Changes
 from opswright_knowledge.storage.context import Context
@@ -100,8 +101,3 @@ class UnitOfWork:
             "run_id": self.by.run_id,
             "at": self.now,
         }
-
-
-def iso(time: datetime) -> str:
-    """A time as it is stored: ISO 8601 with milliseconds; all are in UTC, so they sort as text."""
-    return time.isoformat(timespec="milliseconds")

@@ -7,7 +7,7 @@ from pydantic import Field
 from opswright_core.pages import Page
 from opswright_core.tools import read_tool, record_tool
 from opswright_knowledge.paging import cut, decode
-from opswright_knowledge.records import By, ContextEntry, Name, Recorded
+from opswright_knowledge.records import By, ContextEntry, Name, Recorded, Sought
 from opswright_knowledge.store import knowledge
 from opswright_knowledge.tools.registry import PAGE_ITEMS, Cursor
 
@@ -30,7 +30,7 @@ def set_context(
 @read_tool
 def get_context(
     scope: Scope,
-    key: Annotated[str | None, Field(description="Only this value")] = None,
+    key: Annotated[Sought | None, Field(description="Only this value")] = None,
     cursor: Cursor = None,
 ) -> Page[ContextEntry]:
     """Read shared values with their revisions."""

@@ -13,9 +13,11 @@ from opswright_knowledge.records import (
     DeploymentRecord,
     DeploymentStatus,
     Name,
+    Running,
+    Sought,
 )
 from opswright_knowledge.store import knowledge
-from opswright_knowledge.tools.registry import Cursor
+from opswright_knowledge.tools.registry import PAGE_ITEMS, Cursor
 
 
 class DeploymentRecorded(BaseModel):
@@ -65,8 +67,8 @@ def record_deployment(
 
 @read_tool
 def list_deployments(
-    application: Annotated[str | None, Field(description="Only of this one")] = None,
-    environment: Annotated[str | None, Field(description="Only to this one")] = None,
+    application: Annotated[Sought | None, Field(description="Only of this one")] = None,
+    environment: Annotated[Sought | None, Field(description="Only to this one")] = None,
     status: Annotated[DeploymentStatus | None, Field(description="Only these")] = None,
     limit: Annotated[int, Field(description="Most on a page", ge=1, le=100)] = 20,
     cursor: Cursor = None,
@@ -85,4 +87,25 @@ def list_deployments(
         limit=limit,
         place=lambda item: [places[item.deployment_id]],
         summary=f"{total:,} deployments on record, newest first",
+    )
+
+
+@read_tool
+def list_running_versions(
+    application: Annotated[Sought | None, Field(description="Only of this one")] = None,
+    environment: Annotated[Sought | None, Field(description="Only in this one")] = None,
+    cursor: Cursor = None,
+) -> Page[Running]:
+    """List what runs where by the record, and the version before it, to go back to."""
+    place = decode(cursor, [str, str])
+    with knowledge().reading() as store:
+        found, total = store.deployments.running(
+            application=application, environment=environment, after=place, limit=PAGE_ITEMS
+        )
+    return cut(
+        found,
+        total=total,
+        limit=PAGE_ITEMS,
+        place=lambda item: [item.application, item.environment],
+        summary=f"{total:,} applications and environments on record",
     )

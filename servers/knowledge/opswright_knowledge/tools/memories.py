@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from opswright_core.errors import BadInputError
 from opswright_core.pages import Page
 from opswright_core.tools import read_tool, record_tool
+from opswright_knowledge.moments import iso, moment
 from opswright_knowledge.paging import cut
 from opswright_knowledge.ranking import words_of
 from opswright_knowledge.records import (
@@ -16,6 +17,7 @@ from opswright_knowledge.records import (
     Name,
     Recorded,
     RememberedMemory,
+    Sought,
 )
 from opswright_knowledge.store import knowledge
 
@@ -52,16 +54,23 @@ def remember(
 @read_tool
 def recall(
     query: Annotated[str, Field(description="Words", min_length=1, max_length=4000)],
-    agent: Annotated[str | None, Field(description="Its own and shared ones")] = None,
+    agent: Annotated[Sought | None, Field(description="Its own and shared ones")] = None,
     kind: Annotated[MemoryKind | None, Field(description="Only this kind")] = None,
+    since: Annotated[
+        str | None, Field(description="ISO time, or age like 7d", max_length=40)
+    ] = None,
+    min_importance: Annotated[float, Field(description="0 to 1", ge=0, le=1)] = 0,
     limit: Annotated[int, Field(description="Most to show", ge=1, le=50)] = 10,
 ) -> Page[RememberedMemory]:
     """Recall memories by words, ranked by fit, importance and age."""
     words = words_of(query)
     if not words:
         raise BadInputError(f"the query {query[:60]!r} holds no word; ask in plain words.")
+    begin = iso(moment(since, knowledge().clock())) if since else None
     with knowledge().reading() as store:
-        found, total = store.memories.search(words, agent=agent, kind=kind, limit=limit)
+        found, total = store.memories.search(
+            words, agent=agent, kind=kind, since=begin, min_importance=min_importance, limit=limit
+        )
     page = cut(found, total=total, limit=limit, place=lambda item: [item.memory_id])
     summary = f"The {len(page.items)} best of {total:,} memories. {DATA}" if found else "No memory."
     return page.model_copy(update={"summary": summary, "cursor": None})
@@ -69,7 +78,7 @@ def recall(
 
 @record_tool(toolset="more")
 def forget_memory(
-    memory_id: Annotated[str, Field(description="From recall", max_length=60)], by: By = None
+    memory_id: Annotated[Sought, Field(description="From recall", max_length=60)], by: By = None
 ) -> Recorded:
     """Delete one memory for good."""
     with knowledge().writing(by) as store:

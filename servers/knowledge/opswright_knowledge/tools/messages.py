@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from opswright_core.pages import Page
 from opswright_core.tools import read_tool, record_tool
 from opswright_knowledge.paging import cut, decode
-from opswright_knowledge.records import By, Intent, Message, MessageRecord, Name, Recorded
+from opswright_knowledge.records import By, Intent, Message, MessageRecord, Name, Recorded, Sought
 from opswright_knowledge.store import knowledge
 from opswright_knowledge.tools.memories import DATA
 from opswright_knowledge.tools.registry import Cursor
@@ -49,6 +49,9 @@ def send_message(
 def read_messages(
     recipient: Annotated[Name, Field(description="Agent")],
     unacknowledged_only: Annotated[bool, Field(description="Leave out what was dealt with")] = True,
+    thread: Annotated[
+        Sought | None, Field(description="All of this conversation instead", max_length=60)
+    ] = None,
     limit: Annotated[int, Field(description="Most on a page", ge=1, le=100)] = 20,
     cursor: Cursor = None,
 ) -> Page[Message]:
@@ -57,6 +60,7 @@ def read_messages(
     with knowledge().reading() as store:
         found, total = store.messages.find(
             recipient,
+            thread=thread,
             unacknowledged_only=unacknowledged_only,
             after=place[0] if place else 0,
             limit=limit,
@@ -72,7 +76,7 @@ def read_messages(
 
 @record_tool
 def acknowledge_messages(
-    ids: Annotated[list[str], Field(description="message_ids", min_length=1, max_length=100)],
+    ids: Annotated[list[Sought], Field(description="message_ids", min_length=1, max_length=100)],
     by: By = None,
 ) -> Recorded:
     """Mark messages as dealt with. For one to all, `by.agent` says for whom."""

@@ -1,23 +1,20 @@
-"""The registry of resources: record, find, walk."""
+"""The registry of resources: record, find, mark as gone."""
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from opswright_core.canonical import canonical_json
-from opswright_core.pages import PAGE_BYTES, Page
+from opswright_core.pages import Page
 from opswright_core.tools import read_tool, record_tool
 from opswright_knowledge.paging import cut, decode
 from opswright_knowledge.records import (
     By,
-    Direction,
-    Identifier,
     Marked,
-    Reached,
     Recorded,
     Resource,
     ResourceKey,
     ResourceRecord,
+    Sought,
 )
 from opswright_knowledge.store import knowledge
 
@@ -25,16 +22,6 @@ PAGE_ITEMS = 50
 NAMED_TYPES = 8
 
 Cursor = Annotated[str | None, Field(description="From the last page", max_length=2000)]
-
-
-class Walk(BaseModel):
-    """What hangs together with a resource."""
-
-    model_config = ConfigDict(frozen=True)
-    summary: str
-    found: int = Field(description="How many were reached")
-    complete: bool = Field(description="False when the walk, or this answer, leaves some out")
-    resources: list[Reached] = Field(description="Nearest first")
 
 
 @record_tool
@@ -69,22 +56,25 @@ def mark_deleted(
 
 @read_tool
 def find_resources(
-    type: Annotated[str | None, Field(description="As in ec2:vpc")] = None,
+    type: Annotated[Sought | None, Field(description="As in ec2:vpc")] = None,
+    id: Annotated[Sought | None, Field(description="Id or ARN", max_length=600)] = None,
     query: Annotated[
-        str | None, Field(description="Words in id, name, tags", max_length=200)
+        Sought | None, Field(description="Words in id, name, tags", max_length=200)
     ] = None,
-    tag: Annotated[str | None, Field(description="key or key=value")] = None,
-    account: Annotated[str | None, Field(description="Only in it")] = None,
-    region: Annotated[str | None, Field(description="Only in it")] = None,
-    related_to: Annotated[str | None, Field(description="Id of a neighbour")] = None,
+    tag: Annotated[Sought | None, Field(description="key or key=value")] = None,
+    attribute: Annotated[Sought | None, Field(description="key or key=value")] = None,
+    status: Annotated[Sought | None, Field(description="Only with it")] = None,
+    account: Annotated[Sought | None, Field(description="Only in it")] = None,
+    region: Annotated[Sought | None, Field(description="Only in it")] = None,
+    related_to: Annotated[Sought | None, Field(description="Id of a neighbour")] = None,
     cursor: Cursor = None,
 ) -> Page[Resource]:
     """Find recorded resources; the record may lag behind the cloud (seen_at)."""
     after = decode(cursor, [str, str])
     with knowledge().reading() as store:
         found, counts = store.resources.find(
-            type=type, query=query, tag=tag, account=account, region=region, related_to=related_to,
-            after=after, limit=PAGE_ITEMS,
+            type=type, id=id, query=query, tag=tag, attribute=attribute, status=status,
+            account=account, region=region, related_to=related_to, after=after, limit=PAGE_ITEMS,
         )  # fmt: skip
     return cut(
         found,
@@ -92,27 +82,6 @@ def find_resources(
         limit=PAGE_ITEMS,
         place=lambda item: [item.type, item.id],
         summary=in_words(counts),
-    )
-
-
-@read_tool
-def walk_relations(
-    id: Annotated[Identifier, Field(description="Id or ARN")],
-    direction: Annotated[Direction, Field(description="in: what relies on it")] = "in",
-    depth: Annotated[int, Field(description="Steps", ge=1, le=10)] = 3,
-) -> Walk:
-    """Follow relations from a resource: what breaks if it goes, or what it needs."""
-    with knowledge().reading() as store:
-        reached, complete = store.relations.walk(id, direction, depth)
-    shown = _fitting(reached)
-    direct = sum(one.depth == 1 for one in reached)
-    how = {"in": "rely on", "out": "are relied on by", "both": "hang together with"}[direction]
-    many = f"{len(reached):,}" if complete else f"more than {len(reached):,}"
-    return Walk(
-        summary=f"{many} resources {how} {id} within {depth} steps, {direct:,} of them directly.",
-        found=len(reached),
-        complete=complete and len(shown) == len(reached),
-        resources=shown,
     )
 
 
@@ -126,12 +95,3 @@ def in_words(counts: dict[str, int]) -> str:
     if not total:
         return "Nothing recorded fits; that does not mean that nothing exists."
     return f"{total:,} resource{'s' * (total != 1)}: {', '.join(named)}"
-
-
-def _fitting(reached: list[Reached]) -> list[Reached]:
-    size = 0
-    for at, one in enumerate(reached):
-        size += len(canonical_json(one))
-        if size > PAGE_BYTES:
-            return reached[:at]
-    return reached
