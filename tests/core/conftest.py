@@ -22,8 +22,10 @@ def serve(settings: Settings) -> Callable[..., Connected]:
     """`async with serve(approvals="token") as client` is a client of a shelf server."""
 
     @asynccontextmanager
-    async def opened(mode: str = "auto", **changes: Any) -> Any:
-        async with Client(create_server(dataclasses.replace(settings, **changes)), mode=mode) as c:
+    async def opened(
+        mode: str = "auto", create: Callable[[Settings], Any] = create_server, **changes: Any
+    ) -> Any:
+        async with Client(create(dataclasses.replace(settings, **changes)), mode=mode) as c:
             yield c
 
     return opened

@@ -1,6 +1,7 @@
 """What a task may cost, how it is stopped for good, and what outside text cannot make it do."""
 
 import asyncio
+import dataclasses
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -9,10 +10,20 @@ from typing import Any
 import pytest
 from tests.core.conftest import World
 
-from opswright_core.agent.claude import TOOL_RESULT_CHARACTERS
+from opswright_core.agent.hands import TOOL_RESULT_CHARACTERS
 from opswright_core.agent.model_prices import PRICES, price_of
+from opswright_core.agent.spending import MAX_OUTPUT_TOKENS
+from opswright_core.canonical import size_bytes
 from opswright_core.redact import MASK, redact_text
-from opswright_core.scripted_model import Reply, ScriptedModel, Turn, calls, reports, tool_results
+from opswright_core.scripted_model import (
+    Reply,
+    ScriptedModel,
+    Turn,
+    calls,
+    reports,
+    says,
+    tool_results,
+)
 from opswright_core.settings import DEFAULT_MODEL
 
 Serve = Callable[..., Any]
@@ -60,7 +71,7 @@ def test_cached_tokens_have_prices_of_their_own() -> None:
 async def test_a_report_says_what_the_model_cost(scripted: Ask) -> None:
     turns = [calls(("list_things", {}), input_tokens=100_000), reports("ok")]
     async with scripted(turns, model="claude-sonnet-5-5") as (_, client):
-        report = await ask(client)
+        report = await ask(client, budget={"tokens": 300_000})
     # 100,100 tokens in at 2 USD and 20 out at 10 USD per million
     assert report["usage"]["cost_usd"] == pytest.approx(0.2002 + 0.0002)
 
@@ -76,6 +87,55 @@ async def test_the_budget_of_dollars_ends_a_task_as_partial(scripted: Ask, world
     assert "budget of 0.1 USD is used up" in report["error"]
     assert report["usage"]["cost_usd"] > 0.1
     assert world.things == []
+
+
+def _greedy(request: dict[str, Any]) -> Reply:
+    """A model that writes as much as it may, at one token in for four bytes."""
+    tokens_in = size_bytes({**request, "max_tokens": 0}) // 4
+    reply = calls(("list_things", {}), input_tokens=tokens_in)
+    return dataclasses.replace(reply, output_tokens=request["max_tokens"])
+
+
+@pytest.mark.parametrize("usd", [0.05, 0.12, 0.4])
+async def test_the_budget_of_dollars_is_never_overspent(scripted: Ask, usd: float) -> None:
+    async with scripted([_greedy] * 20, model="claude-sonnet-5-5") as (model, client):
+        report = await ask(client, budget={"usd": usd, "tokens": 10_000_000})
+    assert report["status"] == "partial"
+    assert f"budget of {usd:g} USD is used up" in report["error"]
+    assert usd / 2 < report["usage"]["cost_usd"] <= usd
+    allowed = [request["max_tokens"] for request in model.requests]
+    assert allowed[-1] < MAX_OUTPUT_TOKENS
+
+
+async def test_the_budget_of_tokens_is_never_overspent(scripted: Ask) -> None:
+    async with scripted([_greedy] * 20) as (_, client):
+        report = await ask(client, budget={"tokens": 40_000})
+    used = report["usage"]["input_tokens"] + report["usage"]["output_tokens"]
+    assert 20_000 < used <= 40_000
+
+
+@pytest.mark.parametrize("budget", [{"usd": 0.005}, {"tokens": 1_000}], ids=["usd", "tokens"])
+async def test_a_budget_too_small_for_one_call_spends_nothing(
+    scripted: Ask, budget: dict[str, Any]
+) -> None:
+    async with scripted([reports("ok")], model="claude-sonnet-5-5") as (model, client):
+        report = await ask(client, budget=budget)
+    assert report["status"] == "failed"
+    assert "does not do for one call to the model" in report["error"]
+    assert "give more" in report["error"]
+    assert model.requests == []
+    assert report["usage"]["cost_usd"] == 0
+
+
+async def test_an_answer_cut_by_the_budget_is_told_from_one_cut_at_its_length(
+    scripted: Ask,
+) -> None:
+    cut = says("I would first", "max_tokens")
+    async with scripted([cut], model="claude-sonnet-5-5") as (model, client):
+        report = await ask(client, budget={"usd": 0.05})
+    assert model.requests[0]["max_tokens"] < MAX_OUTPUT_TOKENS
+    assert report["status"] == "partial"
+    assert "cut at what the budget had left" in report["summary"]
 
 
 async def test_a_model_without_a_price_costs_nobody_knows_what(scripted: Ask) -> None:

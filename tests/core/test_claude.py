@@ -1,11 +1,14 @@
 """The agent with a model: the real SDK against a scripted API, over a real MCP client."""
 
+import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import BaseModel, Field
 from tests.core.conftest import World, kinds
 
 from opswright_core.scripted_model import (
@@ -18,7 +21,9 @@ from opswright_core.scripted_model import (
     says,
     tool_results,
 )
+from opswright_core.server import build_server
 from opswright_core.settings import Settings
+from opswright_core.tools import read_tool
 
 Serve = Callable[..., Any]
 Ask = Callable[..., Any]
@@ -45,6 +50,25 @@ def scripted(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Ask:
                 yield model, handle
 
     return opened
+
+
+@pytest.fixture
+def scripted_by(scripted: Ask) -> Ask:
+    """The same for a server of these tools alone."""
+
+    def opened(tools: list[Any], turns: Sequence[Turn]) -> Any:
+        def create(settings: Settings) -> Any:
+            return build_server(
+                "meeting", title="Meeting", instructions="Meet.", tools=tools, settings=settings
+            )
+
+        return scripted(turns, create=create)
+
+    return opened
+
+
+class Met(BaseModel):
+    who: str
 
 
 async def test_the_model_works_with_the_servers_tools_and_reports(
@@ -108,6 +132,89 @@ async def test_the_model_is_offered_neither_task_tools_nor_approval(scripted: As
     assert not {"handle_task", "get_task", "cancel_task", "can_handle"} & set(offered)
     assert "dry_run" in offered["shelve"]["properties"]
     assert "approval" not in offered["shelve"]["properties"]
+
+
+async def test_reads_that_are_called_for_together_run_side_by_side(
+    scripted_by: Ask,
+) -> None:
+    both_started = threading.Barrier(2)
+
+    @read_tool
+    def first() -> Met:
+        """Wait for the second, and then some."""
+        both_started.wait(timeout=20)
+        second_done.wait(timeout=20)
+        return Met(who="first")
+
+    @read_tool
+    def second() -> Met:
+        """Wait for the first."""
+        both_started.wait(timeout=20)
+        second_done.set()
+        return Met(who="second")
+
+    second_done = threading.Event()
+    turns = [calls(("first", {}), ("second", {})), reports("met")]
+    async with scripted_by([first, second], turns) as (model, handle):
+        report = await handle()
+    assert report["status"] == "completed"
+    assert [step["tool"] for step in report["steps"]] == ["first", "second"]
+    assert all(step["ok"] for step in report["steps"])
+    for result, who in zip(tool_results(model.requests[1]), ("first", "second"), strict=True):
+        assert f'"who":"{who}"' in result
+
+
+async def test_a_change_waits_for_the_reads_before_it_and_the_reads_after_it_for_the_change(
+    scripted: Ask, world: World
+) -> None:
+    world.fault("lamp", "slow")
+    turns = [
+        calls(
+            ("list_things", {}), ("shelve", {"names": ["lamp"]}),
+            ("list_things", {"limit": 9}), ("shelve", {"names": ["vase"]}), ("list_things", {}),
+        ),
+        reports("ok"),
+    ]  # fmt: skip
+    async with scripted(turns) as (model, handle):
+        await handle()
+    results = tool_results(model.requests[1])
+    totals = [re.search(r'"total":(\d)', result) for result in results[::2]]
+    assert [found and found.group(1) for found in totals] == ["0", "1", "2"]
+
+
+async def test_cancelling_stops_all_that_run_side_by_side(scripted_by: Ask) -> None:
+    started, stopped = [], []
+
+    @read_tool
+    async def hang(who: Annotated[str, Field(description="Which")]) -> Met:
+        """Hang."""
+        started.append(who)
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            stopped.append(who)
+            raise
+        return Met(who=who)
+
+    turns = [calls(("hang", {"who": "one"}), ("hang", {"who": "two"})), reports("ok")]
+    async with scripted_by([hang], turns) as (model, handle):
+        working = await handle(wait_seconds=0)
+        while len(started) < 2:
+            await asyncio.sleep(0.01)
+        report = await handle.client.call_tool("cancel_task", {"task_id": working["task_id"]})
+    assert report.structured_content["status"] == "cancelled"
+    assert sorted(stopped) == ["one", "two"]
+    assert len(model.requests) == 1
+
+
+async def test_of_calls_made_together_only_as_many_run_as_the_budget_has_steps(
+    scripted: Ask,
+) -> None:
+    async with scripted([calls(*[("list_things", {})] * 5)]) as (_, handle):
+        report = await handle(budget={"steps": 3})
+    assert (report["status"], report["usage"]["steps"]) == ("partial", 3)
+    assert len(report["steps"]) == 3
+    assert "budget of 3 steps" in report["error"]
 
 
 async def test_parallel_tool_calls_are_all_made(scripted: Ask, world: World) -> None:
@@ -209,13 +316,13 @@ async def test_turns_without_tool_steps_count_against_the_budget_too(scripted: A
 async def test_the_budget_of_tokens_ends_a_task_as_partial(scripted: Ask, world: World) -> None:
     turns = [
         calls(("list_things", {})),
-        calls(("shelve", {"names": ["lamp"]}), input_tokens=5000),
+        calls(("shelve", {"names": ["lamp"]}), input_tokens=13_000),
     ]
     async with scripted(turns) as (_, handle):
-        report = await handle(budget={"tokens": 1000})
+        report = await handle(budget={"tokens": 12_000})
     assert report["status"] == "partial"
-    assert "budget of 1000 tokens" in report["error"]
-    assert report["usage"]["input_tokens"] == 5100
+    assert "budget of 12000 tokens is used up" in report["error"]
+    assert report["usage"]["input_tokens"] == 13_100
     assert world.things == []
 
 

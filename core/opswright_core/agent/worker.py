@@ -37,13 +37,18 @@ class Worker:
         self.budget = budget
         self.progress = progress
         """`await worker.progress("what is being done")`"""
-        self.steps: list[StepTaken] = []
+        self._steps: dict[int, StepTaken] = {}
         self.resources: list[ResourceRef] = []
         self.approvals: dict[str, ApprovalNeeded] = {}
         """Approvals that are still wanted, by change."""
         self.usage = Usage()
         self.regions: list[str] = []
         """AWS regions that its calls turned to, in that order."""
+
+    @property
+    def steps(self) -> list[StepTaken]:
+        """What it called, in the order of beginning; some of it may have run side by side."""
+        return [self._steps[number] for number in sorted(self._steps)]
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """Call one of the server's tools and return its structured content.
@@ -68,6 +73,7 @@ class Worker:
         if self.usage.steps >= self.budget.steps:
             raise BudgetSpentError(f"the task's budget of {self.budget.steps} steps is used up")
         self.usage.steps += 1
+        number = self.usage.steps
         await self.progress(tool)
         result = await self.client.call_tool(tool, arguments, raise_on_error=False)
         answer = result.structured_content or {}
@@ -88,7 +94,7 @@ class Worker:
             answer = result.structured_content or {}
         self._locate(result)
         text = "\n".join(block.text for block in result.content if getattr(block, "text", None))
-        self._record(tool, answer, text, result.is_error)
+        self._record(number, tool, answer, text, result.is_error)
         if answer.get("status") == "needs_approval":
             answer = {**answer, "approval": {**answer["approval"], "token": None}}
             text = canonical_json(answer)
@@ -104,12 +110,12 @@ class Worker:
             None,
         )
 
-    def _record(self, tool: str, answer: dict[str, Any], text: str, is_error: bool) -> None:
+    def _record(
+        self, number: int, tool: str, answer: dict[str, Any], text: str, is_error: bool
+    ) -> None:
         summary = str(answer.get("error") or answer.get("summary") or text)[:300]
-        self.steps.append(
-            StepTaken(
-                tool=tool, ok=not is_error, summary=summary, change_id=answer.get("change_id")
-            )
+        self._steps[number] = StepTaken(
+            tool=tool, ok=not is_error, summary=summary, change_id=answer.get("change_id")
         )
         if answer.get("change_id") and answer.get("status") == "done" and not answer.get("reused"):
             self.resources += [ResourceRef(**r) for r in answer.get("resources", [])]
