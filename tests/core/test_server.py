@@ -1,12 +1,15 @@
 """What every server does around its tools: schemas, guards, narrowing, the card."""
 
+import asyncio
 import json
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fastmcp import Client
+from pydantic import BaseModel
 from tests.core.conftest import World
 from tests.core.shelf import create_server
 
@@ -19,6 +22,10 @@ from opswright_core.settings import Settings, parse_toolsets
 from opswright_core.tools import read_tool, record_tool
 
 Serve = Callable[..., Any]
+
+
+class Held(BaseModel):
+    ok: bool
 
 
 async def listed(client: Any) -> dict[str, Any]:
@@ -237,3 +244,38 @@ def test_settings_come_from_the_environment() -> None:
 def test_a_setting_that_is_none_of_the_choices_is_refused(name: str) -> None:
     with pytest.raises(BadInputError, match=f"{name} is 'yolo'; it takes one of"):
         Settings.from_environment({name: "yolo"})
+
+
+MOST_THREADS = 40
+"""Of tools that block; anyio's own limit, and the size of the connection pools to AWS."""
+
+
+async def test_blocking_calls_run_in_a_bounded_number_of_threads_and_hold_up_nothing_else(
+    settings: Settings,
+) -> None:
+    release, lock, running = threading.Event(), threading.Lock(), [0, 0]
+
+    @read_tool
+    def block() -> Held:
+        """Block until released."""
+        with lock:
+            running[0] += 1
+            running[1] = max(running)
+        assert release.wait(timeout=60)
+        with lock:
+            running[0] -= 1
+        return Held(ok=True)
+
+    server = build_server(
+        "blocking", title="Blocking", instructions="Block.", tools=[block], settings=settings
+    )
+    async with Client(server) as client:
+        calls = [asyncio.create_task(client.call_tool("block", {})) for _ in range(60)]
+        while running[0] < MOST_THREADS:
+            await asyncio.sleep(0.01)
+        assert (await client.call_tool("can_handle", {"task": "anything"})).data.score == 0
+        assert running == [MOST_THREADS, MOST_THREADS]
+        release.set()
+        answers = await asyncio.gather(*calls)
+    assert all(answer.structured_content == {"ok": True} for answer in answers)
+    assert running == [0, MOST_THREADS]
