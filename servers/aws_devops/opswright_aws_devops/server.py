@@ -16,6 +16,7 @@ from opswright_aws_devops.tools import (
     network,
     reachability,
     security_groups,
+    topology,
     web_tier,
 )
 from opswright_core.server import build_server
@@ -26,7 +27,7 @@ PLAYBOOK = Path(__file__).with_name("playbook.md")
 
 def create_server(settings: Settings) -> FastMCP[Any]:
     """Build the server."""
-    return build_server(
+    server = build_server(
         "aws_devops",
         title="AWS infrastructure",
         instructions=PLAYBOOK.read_text(encoding="utf-8"),
@@ -35,6 +36,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             inventory.get_resource,
             availability.verify_high_availability,
             reachability.check_reachability,
+            topology.draw_topology,
             network.create_network,
             security_groups.create_security_groups,
             databases.create_database,
@@ -57,3 +59,5 @@ def create_server(settings: Settings) -> FastMCP[Any]:
         ],
         undo_handlers={buckets.EMPTY_AND_DELETE: buckets.BucketUndo()},
     )
+    topology.add_pictures(server)
+    return server

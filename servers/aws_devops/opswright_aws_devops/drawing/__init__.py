@@ -1,0 +1,1 @@
+"""Pictures of a network: Mermaid text and SVG, drawn from one topology."""
