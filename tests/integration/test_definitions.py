@@ -32,6 +32,7 @@ VERBS = {
     "create",
     "delete",
     "deploy",
+    "draw",
     "diagnose",
     "estimate",
     "explain",
