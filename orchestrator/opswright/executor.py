@@ -1,153 +1,286 @@
-"""Runs a plan durably: one DBOS workflow per attempt, every step as soon as its inputs are there.
+"""Runs plans durably: one DBOS workflow per attempt, every step as soon as its inputs are there.
 
 What DBOS records is each step's outcome; a failed step is an outcome too, so the workflow itself
-never fails for what a step did. A process that dies leaves its workflow pending, and `resume` takes
-it up: finished steps are read back, unfinished ones are called again, and the servers' journals see
-to it that a change made before is found and not made twice.
+never fails for what a step did. A process that dies leaves its attempt unfinished. The next one
+reads finished steps back and calls unfinished ones again, under the same idempotency key: the
+servers' journals see to it that a change made before is found and not made twice.
 """
 
 import asyncio
-import contextlib
-import logging
-import sqlite3
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
-from opswright.caller import StepCaller
-from opswright.plan import Step
-from opswright.projection import Projection
-from opswright.runs import Run, RunStatus, RunStore, StepOutcome
-from opswright_core.canonical import digest
+from opswright.attempt import Attempt, Crew
+from opswright.budget import task_budget
+from opswright.durable import Workflow
+from opswright.plan import Plan, Step
+from opswright.recovery import Recovery
+from opswright.runs import Run, RunStatus, StepOutcome
+from opswright.store import RunStore
 
-APPLICATION_VERSION = "opswright-1"
-"""Pinned: recovery matches it exactly, and the default changes with every edit of the source."""
-
-THREADS = 16
+APPROVAL_POLL_SECONDS = 0.5
 
 T = TypeVar("T")
 
-Listener = Callable[[StepOutcome], None]
+CrewOf = Callable[[Run], Awaitable[Crew]]
 
 
 class Executor:
-    """Executes the runs of one process. Use it inside `launched`."""
+    """Carries out the runs of one process. `workflow` is set once DBOS is launched."""
 
-    def __init__(
-        self, store: RunStore, caller: StepCaller, projection: Projection, listener: Listener
-    ) -> None:
+    def __init__(self, store: RunStore, owner: str, crew_of: CrewOf, recovery: Recovery) -> None:
         self._store = store
-        self._caller = caller
-        self._projection = projection
-        self._listener = listener
-        self.loop = asyncio.get_running_loop()
+        self._owner = owner
+        self._crew_of = crew_of
+        self._recovery = recovery
+        self._loop = asyncio.get_running_loop()
+        self._attempts: dict[str, Attempt] = {}
         self._ended: dict[str, asyncio.Future[None]] = {}
-        self.workflow: Callable[[str], Coroutine[Any, Any, None]] | None = None
+        self.workflow: Workflow | None = None
 
-    async def execute(self, run: Run, *, resumed: bool) -> Run:
-        """Take a claimed run to its end and return it with its final status."""
+    async def execute(self, run: Run) -> Run:
+        """Take a claimed run to its end, and what it leads to; return it with its final status.
+
+        Raises SupersededError when another process takes it over meanwhile.
+        """
+        ended = self._ended[run.run_id] = self._loop.create_future()
+        try:
+            await self.start(run)
+            await ended
+        finally:
+            del self._ended[run.run_id]
+        return await self._off_loop(self._store.load, run.run_id)
+
+    async def start(self, run: Run) -> None:
+        """Begin an attempt here, in the background."""
         from dbos import DBOS, SetWorkflowID
 
-        workflow_id = f"{run.run_id}.{run.attempt}"
-        ended = self._ended[workflow_id] = self.loop.create_future()
-        self._projection.take_up(run)
-        if resumed:
-            await DBOS.resume_workflow_async(workflow_id)
-        else:
-            assert self.workflow is not None
-            with SetWorkflowID(workflow_id):
-                await DBOS.start_workflow_async(self.workflow, run.run_id)
-        await ended
-        outcomes = self._store.steps(run)
-        run = self._store.load(run.run_id).model_copy(
-            update={"status": conclude(list(outcomes.values()))}
-        )
-        run = run.model_copy(update={"unrecorded": await self._projection.finish(run, outcomes)})
-        self._store.save(run)
-        return run
+        assert self.workflow is not None
+        if run.attempt > 1:  # what an earlier one left is not taken up any more
+            await DBOS.cancel_workflow_async(workflow_id(run, run.attempt - 1))
+        with SetWorkflowID(workflow_id(run)):
+            await DBOS.start_workflow_async(self.workflow, run.run_id)
 
     async def drive(self, run_id: str) -> None:
-        """Start every step as soon as what it waits for has ended. The body of the workflow."""
-        from dbos import DBOS
+        """Carry out one attempt. The body of the workflow; DBOS may run it on a loop of its own."""
+        try:
+            following = await self._drive(run_id)
+        except BaseException as exc:
+            self._loop.call_soon_threadsafe(self._end, run_id, exc)
+            raise
+        if following is None:
+            self._loop.call_soon_threadsafe(self._end, run_id, None)
 
-        run = self._store.load(run_id)
+    async def _drive(self, run_id: str) -> dict[str, Any] | None:
+        """Start every step as soon as what it waits for has ended; returns the run that follows."""
+        from dbos import DBOS, SetWorkflowID
+
+        attempt = await self._on_main_loop(self._take_up(run_id))
+        if attempt is None:
+            return None
+        run, tasks = attempt.run, dict[str, asyncio.Task[StepOutcome]]()
         # Drawn in the plan's order, so that a step has the same number whatever finishes first.
         reserved = {step.id: DBOS.reserve_step() for step in run.plan.steps}
-        tasks: dict[str, asyncio.Task[StepOutcome]] = {}
+        conclusion = DBOS.reserve_step()
 
         async def one(step: Step) -> StepOutcome:
             before = [await tasks[producer] for producer in step.producers]
-            if blocked := _blocked(run, before):
-                return await self._on_main_loop(self._note(run, _skip(step, blocked)))
+            if (blocked := _blocked(run.plan, before)) is not None:
+                return await self._on_main_loop(self._blocked(attempt, step, blocked))
             answers = {outcome.step_id: outcome.value for outcome in before}
             recorded = await reserved[step.id].run_async(
-                {"name": step.id}, self._step, run.run_id, step.id, answers
+                {"name": step.id}, self._step, attempt, step, answers
             )
-            return StepOutcome.model_validate(recorded)
+            outcome = StepOutcome.model_validate(recorded)
+            self._loop.call_soon_threadsafe(attempt.halt_after, step, outcome)
+            return outcome
 
         for step in run.plan.steps:  # none of them runs before they are awaited below
             tasks[step.id] = asyncio.create_task(one(step))
         await asyncio.gather(*tasks.values())
-        self.loop.call_soon_threadsafe(self._end, f"{run.run_id}.{run.attempt}")
+        following: dict[str, Any] | None = await conclusion.run_async(
+            {"name": "conclusion"}, self._conclude, attempt
+        )
+        if following is not None:
+            assert self.workflow is not None
+            with SetWorkflowID(following["workflow_id"]):
+                await DBOS.start_workflow_async(self.workflow, following["run_id"])
+        return following
 
-    def _end(self, workflow_id: str) -> None:
-        ended = self._ended.get(workflow_id)
-        if ended is not None and not ended.done():
+    async def _take_up(self, run_id: str) -> Attempt | None:
+        """Make a run this process's own; None for one that was ended before it was begun."""
+        run = await self._off_loop(self._store.load, run_id)
+        if run.status not in {"queued", "running", "interrupted"}:
+            return None
+        if (run.status, run.owner) != ("running", self._owner):
+            run = await self._off_loop(self._store.claim, run_id, self._owner)
+        crew = await self._crew_of(run)
+        attempt = self._attempts[run_id] = Attempt(run, crew, self._store, self._owner)
+        attempt.watching = asyncio.create_task(attempt.watch())
+        crew.projection.take_up(run)
+        return attempt
+
+    def _end(self, run_id: str, exc: BaseException | None) -> None:
+        attempt = self._attempts.pop(run_id, None)
+        if attempt is not None and attempt.watching is not None:
+            attempt.watching.cancel()
+        ended = self._ended.get(attempt.run.undoes or run_id if attempt else run_id)
+        ended = ended or self._ended.get(run_id)
+        if ended is None or ended.done():
+            return
+        gone = attempt.gone if attempt is not None else None
+        if isinstance(failure := gone or exc, Exception):
+            ended.set_exception(failure)
+        else:
             ended.set_result(None)
 
-    async def _step(self, run_id: str, step_id: str, answers: dict[str, Any]) -> dict[str, Any]:
-        return await self._on_main_loop(self._carry_out(run_id, step_id, answers))
+    async def _step(self, attempt: Attempt, step: Step, answers: dict[str, Any]) -> dict[str, Any]:
+        outcome = await self._on_main_loop(self._carry_out(attempt, step, answers))
+        return outcome.model_dump(mode="json")
+
+    async def _carry_out(
+        self, attempt: Attempt, step: Step, answers: dict[str, Any]
+    ) -> StepOutcome:
+        run, crew = attempt.run, attempt.crew
+        known = await self._off_loop(self._store.step, run.run_id, step.id)
+        if known.status == "done":  # in an earlier attempt, or before the process died
+            crew.listener(known)
+            return known
+
+        def progress(message: str) -> None:
+            crew.listener(StepOutcome(step_id=step.id, status="running", note=message))
+
+        while True:
+            async with crew.caller.slots(step):
+                outcome = await self._call(attempt, step, answers, known, progress)
+            await self._note(attempt, outcome)
+            if outcome.status != "needs_approval" or not await self._granted(attempt, outcome):
+                break
+        if outcome.status not in {"pending", "cancelled"}:
+            await crew.projection.step_ended(run, step, outcome, answers)
+        return outcome
+
+    async def _call(
+        self,
+        attempt: Attempt,
+        step: Step,
+        answers: dict[str, Any],
+        known: StepOutcome,
+        progress: Callable[[str], None],
+    ) -> StepOutcome:
+        """Call a step's tool, unless the run was halted while it waited for its turn."""
+        run, crew = attempt.run, attempt.crew
+        budgeted = run.budget.model_dump(exclude_none=True) != {}
+        so_far = await self._off_loop(self._store.steps, run) if budgeted else {}
+        if not attempt.may_start(step, so_far):
+            return attempt.not_started(step).model_copy(update={"change_ids": known.change_ids})
+        await self._note(attempt, StepOutcome(step_id=step.id, status="running"))
+
+        async def tell(message: str) -> None:
+            progress(message)
+
+        context = await crew.projection.context_for(run, step)
+        if step.changes_things:
+            attempt.changing.add(step.id)
+        try:
+            outcome = await crew.caller.carry_out(
+                run, step, answers, context, tell, attempt.stop, task_budget(run, so_far)
+            )
+        finally:
+            attempt.changing.discard(step.id)
+        outcome.change_ids = list(dict.fromkeys([*known.change_ids, *outcome.change_ids]))
+        return outcome
+
+    async def _granted(self, attempt: Attempt, outcome: StepOutcome) -> bool:
+        """Wait for a person's yes from another process, while others steps go on."""
+        until = self._loop.time() + attempt.crew.patience_seconds
+        while outcome.asked and attempt.halt is None and self._loop.time() < until:
+            asked = (attempt.run.run_id, outcome.asked)
+            if await self._off_loop(self._store.is_granted, *asked):
+                return True
+            await asyncio.sleep(APPROVAL_POLL_SECONDS)
+        return False
+
+    async def _blocked(self, attempt: Attempt, step: Step, blocked: StepOutcome) -> StepOutcome:
+        outcome = attempt.not_started(step)
+        if outcome.status == "pending" and blocked.status != "pending":
+            outcome = _skip(step, blocked)
+        known = await self._off_loop(self._store.step, attempt.run.run_id, step.id)
+        outcome.change_ids = known.change_ids
+        return await self._note(attempt, outcome)
+
+    async def _note(self, attempt: Attempt, outcome: StepOutcome) -> StepOutcome:
+        await self._off_loop(self._store.save_step, attempt.run.run_id, outcome, self._owner)
+        attempt.crew.listener(outcome)
+        return outcome
+
+    async def _conclude(self, attempt: Attempt) -> dict[str, Any] | None:
+        return await self._on_main_loop(self._concluded(attempt))
+
+    async def _concluded(self, attempt: Attempt) -> dict[str, Any] | None:
+        """Write how the attempt ended; the run that follows from it, if one does."""
+        outcomes = await self._off_loop(self._store.steps, attempt.run)
+        status = conclude(attempt, outcomes)
+        run = attempt.run.model_copy(update={"status": status})
+        unrecorded = await attempt.crew.projection.finish(run, outcomes)
+        run = await self._off_loop(
+            lambda: self._store.change(
+                run.run_id,
+                status=status,
+                unrecorded=unrecorded,
+                halted=attempt.cause if attempt.halt == "budget" else "",
+                worked_seconds=attempt.worked_seconds,
+            )
+        )
+        following = await self._recovery.after(run, outcomes, attempt.halt, self._owner)
+        if following is None:
+            return None
+        return {"run_id": following.run_id, "workflow_id": workflow_id(following)}
 
     async def _on_main_loop(self, work: Coroutine[Any, Any, T]) -> T:
         """Await work on the loop of the agents' sessions; DBOS resumes on a loop of its own."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+        if asyncio.get_running_loop() is self._loop:
+            return await work
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
-    async def _carry_out(
-        self, run_id: str, step_id: str, answers: dict[str, Any]
-    ) -> dict[str, Any]:
-        run = self._store.load(run_id)
-        step = run.plan.step(step_id)
-        known = self._store.steps(run)[step_id]
-        if known.status == "done":  # in an earlier attempt, or before the process died
-            self._listener(known)
-            return known.model_dump(mode="json")
-        await self._note(run, StepOutcome(step_id=step_id, status="running"))
-
-        async def progress(message: str) -> None:
-            self._listener(StepOutcome(step_id=step_id, status="running", note=message))
-
-        context = await self._projection.context_for(run, step)
-        outcome = await self._caller.carry_out(run, step, answers, context, progress)
-        outcome.change_ids = list(dict.fromkeys([*known.change_ids, *outcome.change_ids]))
-        await self._note(run, outcome)
-        await self._projection.step_ended(run, step, outcome, answers)
-        return outcome.model_dump(mode="json")
-
-    async def _note(self, run: Run, outcome: StepOutcome) -> StepOutcome:
-        self._store.save_step(run.run_id, outcome)
-        self._listener(outcome)
-        return outcome
+    @staticmethod
+    async def _off_loop(work: Callable[..., T], *args: Any) -> T:
+        """Read or write the store in a thread: a database may be away for a while."""
+        return await asyncio.to_thread(work, *args)
 
 
-def conclude(outcomes: list[StepOutcome]) -> RunStatus:
+def workflow_id(run: Run, attempt: int | None = None) -> str:
+    """The id of an attempt at a run; of the present one by default."""
+    return f"{run.run_id}.{attempt or run.attempt}"
+
+
+def conclude(attempt: Attempt, outcomes: Mapping[str, StepOutcome]) -> RunStatus:
     """Sum a run up: `done` only if every step is; `partial` is never `done`."""
-    statuses = {outcome.status for outcome in outcomes}
-    if statuses == {"done"}:
+    statuses = {outcome.status for outcome in outcomes.values()}
+    if statuses <= {"done"}:
         return "done"
+    if attempt.halt == "cancel":
+        return "cancelled"
+    if "unknown" in statuses:
+        return "needs_human"
+    if attempt.halt in {"pause", "budget"}:
+        return "paused" if attempt.halt == "pause" else "waiting"
     if "needs_approval" in statuses:
         return "waiting"
+    if attempt.run.undoes:
+        return "needs_human"
     begun = any(
-        o.status == "done" or o.change_ids or o.value.get("status") == "partial" for o in outcomes
+        o.status == "done" or o.change_ids or o.value.get("status") == "partial"
+        for o in outcomes.values()
     )
     return "partial" if begun else "failed"
 
 
-def _blocked(run: Run, before: list[StepOutcome]) -> StepOutcome | None:
+def _blocked(plan: Plan, before: list[StepOutcome]) -> StepOutcome | None:
+    """The first outcome that keeps a step from starting."""
     for outcome in before:
-        if outcome.status != "done" and run.plan.step(outcome.step_id).on_error != "continue":
+        goes_on = plan.step(outcome.step_id).on_error == "continue"
+        if outcome.status != "done" and not (goes_on and outcome.status in {"failed", "skipped"}):
             return outcome
     return None
 
@@ -160,52 +293,3 @@ def _skip(step: Step, blocked: StepOutcome) -> StepOutcome:
         cause=cause,
         error=f"needs {blocked.step_id}, which was not done",
     )
-
-
-class _Connection(sqlite3.Connection):
-    """A connection with the clock that DBOS asks for on Python 3.12 and later.
-
-    There it stamps rows with `unixepoch('subsec')`, which SQLite has from 3.42 on and answers with
-    NULL before; Debian 12 ships 3.40.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if sqlite3.sqlite_version_info < (3, 42):
-            self.create_function("unixepoch", -1, lambda *_: time.time())
-
-
-@asynccontextmanager
-async def launched(state_dir: Path, executor: Executor, owner: str) -> AsyncIterator[Executor]:
-    """Start DBOS on the state directory's SQLite file for as long as the block lasts."""
-    path = state_dir / "workflows.db"
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA journal_mode=WAL")
-    logging.getLogger("dbos").setLevel(logging.ERROR)
-    from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
-
-    config: DBOSConfig = {
-        "name": "opswright",
-        "system_database_url": f"sqlite:///{path}",
-        "application_version": APPLICATION_VERSION,
-        # An id of this process alone: at launch DBOS takes up what its own id left pending, and
-        # another process's runs are not ours to take.
-        "executor_id": digest(owner)[:16],
-        "db_engine_kwargs": {"connect_args": {"factory": _Connection}},
-        "serializer": DBOSPortableJSONSerializer(),
-        "max_executor_threads": THREADS,
-        "log_level": "ERROR",
-    }
-    DBOS(config=config)
-
-    async def run_plan(run_id: str) -> None:
-        await executor.drive(run_id)
-
-    executor.workflow = DBOS.workflow(name="run_plan")(run_plan)
-    await asyncio.to_thread(DBOS.launch)
-    try:
-        yield executor
-    finally:
-        await asyncio.to_thread(DBOS.destroy)
-        # DBOS made its own thread pool the loop's default one and has just shut it down.
-        executor.loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="opswright"))

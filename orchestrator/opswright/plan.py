@@ -9,13 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from opswright_core.canonical import digest
 
 Risk = Literal["read", "record", "write", "destructive"]
-OnError = Literal["fail", "skip_dependents", "continue"]
+OnError = Literal["fail", "skip_dependents", "continue", "replan", "compensate"]
 
 REF = "$ref"
 
 
 class PlanError(Exception):
     """A request cannot be planned, or a plan cannot run; says why and what to do."""
+
+
+class Compensation(BaseModel):
+    """The call that takes a step back, for a tool without `undo_change`; refs as in `args`."""
+
+    model_config = ConfigDict(frozen=True)
+    tool: str
+    args: dict[str, Any] = Field(default_factory=dict)
 
 
 class Step(BaseModel):
@@ -34,7 +42,15 @@ class Step(BaseModel):
     needs: tuple[str, ...] = ()
     risk: Risk = "read"
     on_error: OnError = "skip_dependents"
+    alternatives: tuple[str, ...] = Field(
+        (), description="Agents with the same tool that may do it when its own is down"
+    )
+    compensate: Compensation | None = None
+    irreversible: bool = Field(False, description="Nothing takes it back; known and accepted")
     attempts: int = Field(2, ge=1, le=10, description="Tries in all when the agent dies under it")
+    idle_seconds: float = Field(
+        120, gt=0, description="Longest silence of one call; progress extends it"
+    )
     timeout_seconds: float = Field(3600, gt=0, description="Longest time for the whole step")
 
     @property

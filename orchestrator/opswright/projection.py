@@ -9,7 +9,8 @@ from typing import Any
 
 from opswright.plan import REF, PlanError, PlannedMessage, Step, refs, resolve
 from opswright.registry import AgentDownError, OutcomeUnknownError, Registry, silent
-from opswright.runs import Run, RunStore, StepOutcome
+from opswright.runs import Run, StepOutcome
+from opswright.store import RunStore
 
 KNOWLEDGE = "knowledge"
 CALL_SECONDS = 30.0

@@ -2,23 +2,28 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from opswright import sample, sandbox
+from opswright.attempt import Crew
 from opswright.caller import Approver, StepCaller
 from opswright.config import load_servers
-from opswright.executor import Executor, Listener, launched
+from opswright.database import OUTAGE_SECONDS, Database, database_url
+from opswright.durable import Heartbeat, launched
+from opswright.executor import Executor
 from opswright.plan import Plan, PlanError, Step
 from opswright.planners import blueprint, delegate, undo
 from opswright.projection import Projection
+from opswright.recovery import Recovery, Replanner
 from opswright.registry import AgentDownError, OutcomeUnknownError, Registry, silent
 from opswright.router import Candidate, route
-from opswright.runs import Run, RunStore, now
+from opswright.runs import Listener, Run, StepOutcome, now
 from opswright.sandbox import Sandbox
+from opswright.store import RunStore
 from opswright.verifier import verify
 from opswright_core import telemetry
 from opswright_core.journal import new_id, process_identity
@@ -77,6 +82,11 @@ class Session:
         self.store = store
         self.config_path = config_path
         self.owner = process_identity(os.getpid())
+        self.replanner: Replanner | None = None
+        """Makes a plan anew for a step that says `on_error: replan`."""
+        self._crews: dict[str, Crew] = {}
+        self._executor: Executor | None = None
+        self._open = AsyncExitStack()
 
     @property
     def down(self) -> dict[str, str]:
@@ -166,34 +176,79 @@ class Session:
 
     def approve(self, run: Run, by: str) -> Run:
         """Bind a person's (or the sandbox's) yes to exactly this plan."""
-        approved = run.model_copy(
-            update={"approved_hash": run.plan.approval_hash, "approved_by": by}
-        )
-        self.store.save(approved)
-        return approved
+        return self.store.change(run.run_id, approved_hash=run.plan.approval_hash, approved_by=by)
 
     async def execute(
-        self, run: Run, listener: Listener, approver: Approver, *, resumed: bool = False
+        self,
+        run: Run,
+        listener: Listener,
+        approver: Approver,
+        *,
+        resumed: bool = False,
+        patience_seconds: float = 0.0,
     ) -> Run:
-        """Take a run to its end; one whose process died goes on, one that ended tries again."""
+        """Take a run to its end; one that was begun before goes on with what is not done.
+
+        A step that needs an approval which nobody here gives waits for one from another process
+        for `patience_seconds`, while the others go on. Raises PlanError when another process has
+        the run, SupersededError when one takes it over meanwhile.
+        """
         claimed = self.store.claim(run.run_id, self.owner)
-        continues = resumed and run.status in {"interrupted", "running"}
-        if resumed and not continues:
-            claimed = claimed.model_copy(update={"attempt": claimed.attempt + 1})
-            self.store.save(claimed)
-        executor = Executor(
-            self.store,
-            StepCaller(self.registry, approver),
+        if resumed:
+            claimed = self.store.change(run.run_id, attempt=claimed.attempt + 1)
+        executor = await self.executor()
+        self._crews[run.run_id] = self.crew(listener, approver, patience_seconds)
+        try:
+            with telemetry.span("opswright run", run_id=run.run_id):
+                return await executor.execute(claimed)
+        finally:
+            del self._crews[run.run_id]
+
+    async def executor(self) -> Executor:
+        """What carries runs out here, durably; started at the first use."""
+        if self._executor is None:
+            self.store.wait_out(OUTAGE_SECONDS)
+            executor = Executor(
+                self.store, self.owner, self._crew_of, Recovery(self.store, self._planned_anew)
+            )
+            self._open.enter_context(Heartbeat(self.store, self.owner))
+            executor.workflow = await self._open.enter_async_context(
+                launched(self.store.url, self.place.state_dir, self.owner, executor.drive)
+            )
+            self._executor = executor
+        return self._executor
+
+    def crew(self, listener: Listener, approver: Approver, patience_seconds: float) -> Crew:
+        """Who carries out one run with the agents of this session."""
+
+        async def granted(run_id: str, asked: str) -> bool:
+            return await asyncio.to_thread(self.store.is_granted, run_id, asked)
+
+        return Crew(
+            StepCaller(self.registry, approver, granted),
             Projection(self.registry, self.store),
             listener,
+            patience_seconds,
         )
-        with telemetry.span("opswright run", run_id=run.run_id):
-            async with launched(self.place.state_dir, executor, self.owner):
-                ended = await executor.execute(claimed, resumed=continues)
-        if ended.undoes and ended.status == "done":
-            undone = self.store.load(ended.undoes)
-            self.store.save(undone.model_copy(update={"undone_by": ended.run_id}))
-        return ended
+
+    async def _crew_of(self, run: Run) -> Crew:
+        if run.run_id in self._crews:
+            return self._crews[run.run_id]
+        of_undone = self._crews[run.undoes or ""]  # it undoes one of this session, as that wants
+        return self.crew(lambda _: None, of_undone.caller.approver, of_undone.patience_seconds)
+
+    async def _planned_anew(self, run: Run, outcomes: Mapping[str, StepOutcome]) -> Plan:
+        if self.replanner is None:
+            raise PlanError("no planner here can make a new version of the plan")
+        plan = await self.replanner(run, outcomes)
+        self.check(plan)
+        return plan
+
+    async def close(self) -> None:
+        """End what carries runs out, then the agents' sessions."""
+        await self._open.aclose()
+        await self.registry.close()
+        self.store.close()
 
     def undo_plan(self, run: Run) -> Plan:
         """Plan the undo of a run. Raises PlanError when there is nothing to undo."""
@@ -219,20 +274,25 @@ class Session:
 
 
 @asynccontextmanager
-async def opened(place: Place, config_path: Path | None) -> AsyncIterator[Session]:
-    """Start the agents for as long as the block lasts. Raises ConfigError."""
+async def opened(
+    place: Place, config_path: Path | None, agents: Collection[str] | None = None
+) -> AsyncIterator[Session]:
+    """Start the agents (those named, or all) for as long as the block lasts. Raises ConfigError.
+
+    An agent that was not named is started when a step of a run needs it.
+    """
     registry = Registry(load_servers(config_path), place.environment(), place.state_dir / "logs")
     session = Session(place, registry, store_in(place.state_dir), config_path)
     try:
-        await registry.connect()
+        await registry.connect(agents)
         yield session
     finally:
-        await registry.close()
+        await session.close()
 
 
 def store_in(state_dir: Path) -> RunStore:
-    """The runs of a state directory."""
-    return RunStore(state_dir / "runs.db")
+    """The runs of a state directory, or of OPSWRIGHT_DATABASE_URL."""
+    return RunStore(Database(database_url(state_dir)))
 
 
 def _unsaid(

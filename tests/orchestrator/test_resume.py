@@ -12,7 +12,7 @@ import pytest
 from tests.orchestrator.team import make, plan_of
 
 from opswright.plan import Plan
-from opswright.runs import RunStore
+from opswright.session import store_in
 
 DRIVE = Path(__file__).with_name("drive.py")
 
@@ -85,7 +85,7 @@ def test_an_interrupted_run_says_how_to_go_on(state_dir: Path, config: Path, thi
     process.communicate()
     code, report = opswright(state_dir, "resume", run_id)
     assert (code, report["status"]) == (0, "done")
-    assert RunStore(state_dir / "runs.db").load(run_id).status == "done"
+    assert store_in(state_dir).load(run_id).status == "done"
 
 
 def test_a_run_that_failed_is_tried_again_after_the_cause_is_mended(

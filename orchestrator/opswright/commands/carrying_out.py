@@ -36,8 +36,7 @@ async def carry_out(
         print_event({"event": "plan", "run_id": run.run_id, "plan": run.plan})
     approved = await _approval(session, run, console, yes=yes, quiet=output.quiet)
     if approved is None:
-        run = run.model_copy(update={"status": "waiting"})
-        session.store.save(run)
+        run = session.store.change(run.run_id, status="waiting")
     else:
         questions = asyncio.Lock()
 
@@ -117,9 +116,7 @@ def _resumable(session: Session, run: Run, progress: Watcher) -> Iterator[None]:
 
     def stop() -> None:
         progress.stop()
-        session.store.save(
-            session.store.load(run.run_id).model_copy(update={"status": "interrupted"})
-        )
+        session.store.change(run.run_id, status="interrupted")
         print(
             f"\nInterrupted. Go on with: opswright resume {run.run_id}", file=sys.stderr, flush=True
         )

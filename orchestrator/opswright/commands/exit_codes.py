@@ -7,6 +7,10 @@ OF_STATUS = {
     "failed": FAILED,
     "partial": PARTIAL,
     "interrupted": PARTIAL,
+    "cancelled": PARTIAL,
     "waiting": WAITING,
+    "paused": WAITING,
+    "queued": WAITING,
+    "needs_human": WAITING,
 }
 """The exit code of a command that ended with a run of this status."""

@@ -8,8 +8,9 @@ from opswright.commands.exit_codes import DONE, OF_STATUS
 from opswright.commands.terminal import console_for, guarded, print_event, print_json
 from opswright.options import Output
 from opswright.render.runs import show_runs, show_status
-from opswright.runs import Run, RunStore, StepOutcome
+from opswright.runs import Run, StepOutcome
 from opswright.session import store_in
+from opswright.store import RunStore
 from opswright_core.settings import state_directory
 
 LOOK_SECONDS = 0.25
@@ -54,7 +55,7 @@ async def _follow(store: RunStore, run_id: str, output: Output) -> int:
                 if outcome != seen.get(step_id):
                     seen[step_id] = outcome
                     progress(outcome)
-            if run.status not in {"planned", "running"}:
+            if run.status not in {"planned", "queued", "running"}:
                 break
             await asyncio.sleep(LOOK_SECONDS)
     if output.json_lines:

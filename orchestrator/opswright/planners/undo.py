@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from opswright.plan import Plan, PlanError, Step
+from opswright.plan import Plan, PlanError, Step, resolve
 from opswright.runs import Run, StepOutcome
 
 
@@ -16,12 +16,28 @@ def build(run: Run, outcomes: Mapping[str, StepOutcome], plan_id: str) -> Plan:
         dependents = [s.id for s in run.plan.steps if step.id in s.producers]
         needs = tuple(dict.fromkeys(need for d in dependents for need in waits[d]))
         own: list[str] = []
-        for change_id in reversed(outcomes[step.id].change_ids):
+        outcome = outcomes[step.id]
+        if step.compensate is not None and outcome.changed and not outcome.change_ids:
+            answers = {o.step_id: o.value for o in outcomes.values() if o.status == "done"}
+            own.append(f"undo_{step.id}")
+            steps.append(
+                Step(
+                    id=own[-1],
+                    agent=outcome.agent or step.agent,
+                    tool=step.compensate.tool,
+                    title=f"undo: {step.title or step.tool}",
+                    args=resolve(step.compensate.args, answers),
+                    needs=needs,
+                    risk="destructive",
+                    irreversible=True,
+                )
+            )
+        for change_id in reversed(outcome.change_ids):
             undo_id = f"undo_{step.id}" if not own else f"undo_{step.id}_{len(own) + 1}"
             steps.append(
                 Step(
                     id=undo_id,
-                    agent=step.agent,
+                    agent=outcome.agent or step.agent,
                     tool="undo_change",
                     title=f"undo: {step.title or step.tool}",
                     args={"change_id": change_id},
