@@ -293,7 +293,5 @@ def _change_ids(value: Mapping[str, Any]) -> list[str]:
         begun = value.get("status") not in {"needs_approval", "planned", "declined"}
         return [str(value["change_id"])] if begun else []
     if "task_id" in value:
-        return [
-            s["change_id"] for s in value.get("steps", []) if s.get("change_id") and s.get("ok")
-        ]
+        return [s["change_id"] for s in value.get("steps", []) if s.get("change_id")]
     return []

@@ -66,8 +66,9 @@ class Step(BaseModel):
 
     @property
     def input_hash(self) -> str:
-        """What an approval of this step is bound to: agent, tool, arguments and references."""
-        return digest([self.agent, self.tool, self.args])
+        """What an approval of this step is bound to: who does what, and how it is taken back."""
+        back = [self.compensate.model_dump()] if self.compensate else []
+        return digest([self.agent, self.tool, self.args, *self.alternatives, *back])
 
 
 class PlannedMessage(BaseModel):

@@ -161,7 +161,7 @@ class Projection:
             await self._tell("record_report", {"agent": step.agent, "report": report, "by": by})
 
     async def _undone(self, run: Run, step: Step, by: dict[str, Any]) -> None:
-        changed = await self._read_change(step)
+        changed = await self._read_change(step) if "change_id" in step.args else []
         if changed:
             await self._tell("mark_deleted", {"resources": changed, "by": by})
 

@@ -177,7 +177,7 @@ class Agent:
 
     async def _no_answer(
         self, client: Any, tool: str, exc: Exception, *, timed_out: bool
-    ) -> AgentDownError | OutcomeUnknownError:
+    ) -> OutcomeUnknownError:
         """What a call without an answer comes to; a session that broke is dropped.
 
         One that only is slow is kept, for the other calls under way on it.
@@ -190,8 +190,6 @@ class Agent:
             self.error = f"{self.name} was lost: {reason}"
             self.breaker.failed()
             await self.close()
-        if _was_not_sent(exc):
-            return AgentDownError(f"{self.name} cannot be reached: {reason}")
         return OutcomeUnknownError(f"{self.name}.{tool}: {reason}")
 
     @staticmethod
@@ -325,16 +323,6 @@ def _tool_info(tool: Any) -> ToolInfo:
         declared,
         bool(hints and hints.idempotent_hint),
     )
-
-
-def _was_not_sent(exc: BaseException) -> bool:
-    """Whether no connection could be made, so that the call cannot have taken effect."""
-    seen: BaseException | None = exc
-    while seen is not None:
-        if type(seen).__name__ in {"ConnectError", "ConnectTimeout"}:
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
 
 
 def _json(text: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Report(BaseModel):
     run_id: str
     goal: str
     status: str
+    halted: str = Field("", description="Why it does not go on by itself")
     agents: dict[str, str]
     highlights: dict[str, Any] = Field(default_factory=dict)
     built: list[dict[str, str]] = Field(default_factory=list)
@@ -58,6 +59,7 @@ def make_report(run: Run, outcomes: Mapping[str, StepOutcome]) -> Report:
         run_id=run.run_id,
         goal=run.goal,
         status=run.status,
+        halted=run.halted,
         agents=run.plan.why,
         highlights={label: value for label, value in highlights.items() if value is not None},
         built=_built(run, outcomes),
@@ -146,6 +148,10 @@ def _next(run: Run, outcomes: Mapping[str, StepOutcome]) -> list[str]:
     lines = [f"opswright status {run.run_id}          what each step did"]
     if run.status == "waiting":
         lines.append(f"opswright resume {run.run_id} --yes    approve what waits, and go on")
+    elif run.status in {"paused", "queued"}:
+        lines.append(f"opswright resume {run.run_id}          go on with it")
+    elif run.status == "needs_human":
+        lines.append("look at what is not known to be done, put it right, then resume or undo")
     elif needed := [n["name"] for o in outcomes.values() for n in o.value.get("needs", [])]:
         sets = " ".join(f"--set {name}=…" for name in needed)
         lines.append(f'opswright run "{run.goal}" {sets}')

@@ -19,6 +19,7 @@ from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
 from opswright_core.cli import main
 from opswright_core.errors import BadInputError, OpswrightError
 from opswright_core.recorder import Recorder
+from opswright_core.runtime import runtime
 from opswright_core.server import build_server
 from opswright_core.settings import Settings
 from opswright_core.tools import read_tool, write_tool
@@ -45,6 +46,7 @@ def make_thing(
     seconds: Seconds = 0.0,
     fail: Annotated[bool, Field(description="Fail when it is applied")] = False,
     die: Annotated[bool, Field(description="Kill the server the first time it is applied")] = False,
+    die_after: Annotated[bool, Field(description="Kill it once the change is made")] = False,
 ) -> Work[Thing]:
     """Make a thing, a file in the folder of things."""
     path = ROOT / name
@@ -77,11 +79,17 @@ def make_thing(
         )
         return Thing(name=name, path=made["path"])
 
+    def verify(made: Thing) -> list[Check]:
+        if die_after and not (mark := ROOT / f"{name}.died").exists():
+            mark.touch()  # as soon as the journal has its end, before the answer is sent
+            runtime().journal.on_event = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+        return [check(f"{made.name} exists", path.exists(), str(path))]
+
     return Work(
         scope=Scope(id=f"sandbox:{ROOT}", sandbox=True),
         plan=plan,
         apply=apply,
-        verify=lambda made: [check(f"{made.name} exists", path.exists(), str(path))],
+        verify=verify,
         outputs=Thing,
     )
 

@@ -127,7 +127,7 @@ def test_a_change_approved_out_of_band_is_made_when_the_run_is_resumed(
     assert said.split()[-2:] == ["ended", "waiting"]
     run_id = said.split()[1]
     code, _ = opswright(state_dir, "resume", run_id)
-    assert code == 3, "nobody has approved it yet"
+    assert code == 4, "nobody has approved it yet"
     assert not (things / "house").exists()
     _, shown = opswright(state_dir, "status", run_id)
     change_id = shown["steps"][0]["value"]["change_id"]

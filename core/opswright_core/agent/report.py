@@ -61,7 +61,7 @@ class StepTaken(BaseModel):
     tool: str
     ok: bool
     summary: str
-    change_id: str | None = None
+    change_id: str | None = Field(None, description="Of the change that it began")
 
 
 class NeededInput(BaseModel):

@@ -8,6 +8,7 @@ from opswright_core.changes import ApprovalNeeded, ResourceRef
 from opswright_core.errors import OpswrightError
 
 _STILL = {"working"}
+_NOT_BEGUN = {"planned", "needs_approval", "declined"}
 
 
 class StepFailedError(OpswrightError):
@@ -114,8 +115,10 @@ class Worker:
         self, number: int, tool: str, answer: dict[str, Any], text: str, is_error: bool
     ) -> None:
         summary = str(answer.get("error") or answer.get("summary") or text)[:300]
+        began = not answer.get("reused") and answer.get("status") not in _NOT_BEGUN
+        change_id = answer.get("change_id") if began else None
         self._steps[number] = StepTaken(
-            tool=tool, ok=not is_error, summary=summary, change_id=answer.get("change_id")
+            tool=tool, ok=not is_error, summary=summary, change_id=change_id
         )
         if answer.get("change_id") and answer.get("status") == "done" and not answer.get("reused"):
             self.resources += [ResourceRef(**r) for r in answer.get("resources", [])]

@@ -18,7 +18,9 @@ from opswright.render.styles import mark_of
 from opswright.runs import StepOutcome
 
 REFRESHES_A_SECOND = 8
-_COUNTED = ("done", "running", "needs_approval", "failed", "skipped", "pending")
+_COUNTED = (
+    *("done", "running", "needs_approval", "unknown", "failed", "cancelled", "skipped", "pending"),
+)
 SPARE_LINES = 4
 """Lines of the terminal that the live tree leaves free: the summary, the prompt, some room."""
 
@@ -113,7 +115,7 @@ class Progress:
         room = max(self._console.height - SPARE_LINES, 5)
         if len(self._rows) <= room:
             return self._rows
-        weight = ["running", "needs_approval", "failed", "pending", "skipped", "done"]
+        weight = ["running", "needs_approval", "unknown", "failed", "pending", "skipped", "done"]
 
         def rank(row: tuple[Step, int]) -> int:
             status = self._outcomes[row[0].id].status

@@ -15,6 +15,8 @@ MARK = {
     "failed": ("✗", "red"),
     "skipped": ("–", "yellow"),
     "needs_approval": ("?", "magenta"),
+    "unknown": ("!", "bold red"),
+    "cancelled": ("–", "yellow"),
 }
 STATUS = {
     "done": "bold green",
@@ -22,7 +24,11 @@ STATUS = {
     "partial": "bold yellow",
     "interrupted": "bold yellow",
     "failed": "bold red",
+    "cancelled": "bold yellow",
+    "needs_human": "bold red",
     "waiting": "bold magenta",
+    "paused": "bold magenta",
+    "queued": "bold cyan",
 }
 VERDICT = {"PASS": "green", "FAIL": "red", "UNKNOWN": "yellow"}
 

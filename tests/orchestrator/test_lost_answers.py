@@ -1,0 +1,104 @@
+"""A lost answer is looked into, and never repeated blindly or taken for success."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.orchestrator.team import OpenSession, carry_out, make, plan_of, undo
+
+from opswright.plan import Compensation, Step
+from opswright.report import make_report
+
+
+def strange(step_id: str, tool: str, **more: Any) -> Step:
+    fields = {name: more.pop(name) for name in ("needs", "compensate", "on_error") if name in more}
+    return Step(id=step_id, agent="stranger", tool=tool, args=more, **fields)
+
+
+def noting(step_id: str, tool: str = "note", **more: Any) -> Step:
+    step = strange(step_id, tool, text=step_id, **more)
+    return step.model_copy(update={"risk": "write", "irreversible": step.compensate is None})
+
+
+async def test_a_third_partys_write_without_an_answer_waits_for_a_person(
+    open_session: OpenSession, things: Path
+) -> None:
+    plan = plan_of(noting("lost", die=True), noting("after", needs=("lost",)), make("elsewhere"))
+    async with open_session() as session:
+        run, outcomes = await carry_out(session, plan)
+    assert run.status == "needs_human"
+    assert {i: o.status for i, o in outcomes.items()} == {
+        "lost": "unknown", "after": "skipped", "elsewhere": "done",
+    }  # fmt: skip
+    assert "not known" in (outcomes["lost"].error or "")
+    assert (things / "notes.log").read_text().split() == ["lost"], "it was not repeated"
+    report = make_report(run, outcomes)
+    assert [(n.step, n.touches) for n in report.not_done] == [("lost", ["after"]), ("after", [])]
+    assert any("put it right" in line for line in report.next)
+
+
+async def test_a_read_is_repeated_and_so_is_a_write_that_takes_an_idempotency_key(
+    open_session: OpenSession, things: Path
+) -> None:
+    plan = plan_of(
+        strange("seen", "fragile_look", name="x"),
+        noting("kept", "note_once", die=True, needs=("seen",)),
+    )
+    async with open_session() as session:
+        run, outcomes = await carry_out(session, plan)
+    assert run.status == "done", outcomes
+    assert [o.attempts for o in outcomes.values()] == [2, 2]
+    assert (things / "notes.log").read_text().split() == ["kept"]
+
+
+async def test_a_change_whose_answer_was_lost_is_found_in_the_journal_and_can_be_undone(
+    open_session: OpenSession, config: Path, things: Path
+) -> None:
+    async with open_session() as session:
+        run, outcomes = await carry_out(session, plan_of(make("fragile", die_after=True)))
+        assert run.status == "done"
+        assert outcomes["fragile"].attempts == 2
+        assert (things / "calls.log").read_text().split() == ["fragile"], "made once"
+        assert outcomes["fragile"].change_ids
+        assert not outcomes["fragile"].reused
+        await undo(session, run)
+    assert not (things / "fragile").exists()
+
+
+async def test_another_agent_that_the_plan_names_takes_over_from_one_that_is_down(
+    open_session: OpenSession, config: Path, things: Path
+) -> None:
+    servers = json.loads(config.read_text())
+    servers["mcpServers"]["other"]["command"] = "no-such-program-anywhere"
+    config.write_text(json.dumps(servers))
+    step = make("house", agent="other").model_copy(update={"alternatives": ("maker",)})
+    async with open_session() as session:
+        run, outcomes = await carry_out(session, plan_of(step))
+        assert (run.status, outcomes["house"].agent) == ("done", "maker")
+        undone, _ = await undo(session, run)
+        assert undone.status == "done"
+    assert not (things / "house").exists()
+
+
+async def test_a_third_partys_step_is_taken_back_by_what_the_plan_says(
+    open_session: OpenSession, things: Path
+) -> None:
+    back = Compensation(tool="tear_out", args={"text": {"$ref": "one.result"}})
+    plan = plan_of(noting("one", compensate=back), noting("two"))
+    async with open_session() as session:
+        run, outcomes = await carry_out(session, plan)
+        assert run.status == "done", outcomes
+        undone, undo_plan = await undo(session, run)
+    assert [(s.tool, s.args) for s in undo_plan.steps] == [("tear_out", {"text": "one"})]
+    assert undone.status == "done"
+    assert (things / "notes.log").read_text().split() == ["two"]
+
+
+@pytest.mark.parametrize("status", ["working", "needs_approval"])
+async def test_a_third_partys_own_status_field_means_nothing_here(
+    open_session: OpenSession, status: str
+) -> None:
+    async with open_session() as session:
+        run, outcomes = await carry_out(session, plan_of(strange("s", "status", status=status)))
+    assert run.status == "done", outcomes
