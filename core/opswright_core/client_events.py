@@ -11,6 +11,7 @@ from typing import Any
 
 from opswright_core.cloud_errors import ACTION, BAD_CREDENTIALS, PERMISSION
 from opswright_core.errors import ThrottledError
+from opswright_core.parallel import refuse_late
 from opswright_core.permissions import action_of
 
 CALL_SECONDS = 20.0
@@ -38,7 +39,8 @@ class ClientEvents:
         session.events.register_first("needs-retry", self._end_retries)
         session.events.register_first("after-call", self._note)
 
-    def _begin(self, context: dict[str, Any], **_: Any) -> None:
+    def _begin(self, model: Any, context: dict[str, Any], **_: Any) -> None:
+        refuse_late(action_of(model.service_model, model.name))
         context[_DEADLINE] = self._clock() + CALL_SECONDS
 
     def _refuse_late(self, request: Any, **_: Any) -> None:

@@ -11,6 +11,7 @@ OpswrightError                something the caller can act on; a fastmcp ToolErr
     ├── AccessDeniedError     names the permission to grant
     ├── CredentialsError      none, expired or wrong credentials
     ├── ThrottledError        the cloud asked to slow down, and retries ran out
+    ├── DeadlineError         the time for reading was over before the call was sent
     ├── EndpointError         no answer that tells the outcome: unreachable, cut off, or a 5xx
     └── EmulatorGapError      this backend does not implement the operation
 ```
@@ -77,6 +78,10 @@ class CredentialsError(CloudError):
 
 class ThrottledError(CloudError):
     """The cloud asked to slow down and the retries ran out."""
+
+
+class DeadlineError(CloudError):
+    """The time for reading was over before the call was sent."""
 
 
 class EndpointError(CloudError):

@@ -21,6 +21,11 @@ class Unread(BaseModel):
         None, description="The permission to grant, where one was missing"
     )
 
+    @classmethod
+    def of(cls, error: CloudError) -> "Unread":
+        """What a refused or failed cloud call leaves unread."""
+        return cls(operation=error.operation, reason=str(error), permission=error.permission)
+
 
 class Check(BaseModel):
     """One thing that was checked by reading it."""
@@ -42,7 +47,7 @@ def attempt(read: Callable[[], T]) -> T | Unread:
         error = translate(exc)
         if not isinstance(error, CloudError):
             raise
-        return Unread(operation=error.operation, reason=str(error), permission=error.permission)
+        return Unread.of(error)
 
 
 def check(name: str, condition: bool | Unread, evidence: str = "", resource: str = "") -> Check:

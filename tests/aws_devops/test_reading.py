@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 from fastmcp import Client
+from tests.denied import DeniedSessions
 
 from opswright_aws_devops.packet_filters import acl_allows, group_allows
 from opswright_aws_devops.resource_kinds import KINDS
@@ -102,7 +103,7 @@ async def test_what_may_not_be_read_is_named_with_the_permission_to_grant() -> N
     from botocore.exceptions import ClientError
 
     class Denied:
-        def pages(self, service: str, operation: str, items: str) -> list[Any]:
+        def pages(self, service: str, operation: str, items: str, **_: Any) -> list[Any]:
             if service == "rds":
                 error = {"Code": "AccessDenied", "Message": "no"}
                 raise ClientError({"Error": error}, "DescribeDBInstances")
@@ -424,3 +425,47 @@ async def test_resources_of_several_regions_are_listed_at_once(
     assert [r["id"] for r in content["items"] if r["type"] == "s3:bucket"] == ["logs-everywhere"]
     assert content["summary"].startswith("eu-west-1, us-east-1: ")
     assert content["region"] == "eu-west-1, us-east-1"
+
+
+async def test_a_refused_region_is_named_in_one_line_and_the_others_are_listed(
+    cloud: Any, client_of: Any, settings: Settings
+) -> None:
+    client_of("ec2").create_vpc(CidrBlock="10.9.0.0/16")
+    server: Any = create_server(settings)
+    server.opswright_runtime.aws_sessions = DeniedSessions("us-west-2")
+    async with Client(server) as client:
+        answer = await client.call_tool(
+            "list_resources", {"target": {"region": "eu-west-1,us-west-2"}}
+        )
+    content = answer.structured_content
+    assert {r["region"] for r in content["items"]} == {"eu-west-1"}
+    (line,) = content["unread"]
+    assert line.startswith("us-west-2: nothing could be read")
+
+
+async def test_what_is_there_is_listed_everywhere_when_the_task_says_so(
+    connect: Any, cloud: Any
+) -> None:
+    import boto3
+
+    ids = {
+        boto3.client("ec2", endpoint_url=cloud.endpoint, region_name=region).create_vpc(
+            CidrBlock="10.9.0.0/16"
+        )["Vpc"]["VpcId"]
+        for region in ("eu-west-1", "us-east-1", "ap-south-1")
+    }
+    async with connect(create_server) as client:
+        report = await client.call_tool(
+            "handle_task", {"task": "list all AWS resources across the account"}
+        )
+        seen, cursor = set(), None
+        while True:
+            listed = await client.call_tool(
+                "list_resources", {"types": ["vpc"], "target": {"region": "all"}, "cursor": cursor}
+            )
+            seen |= {r["id"] for r in listed.structured_content["items"]}
+            if not (cursor := listed.structured_content["cursor"]):
+                break
+    assert "regions (" in report.structured_content["summary"]
+    assert ids <= seen
+    assert len(seen) == listed.structured_content["total"]

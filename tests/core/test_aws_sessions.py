@@ -24,13 +24,12 @@ from opswright_core.errors import (
     ThrottledError,
 )
 from opswright_core.pages import Page, page
-from opswright_core.regions import over_regions, unread_regions
+from opswright_core.regions import WideTarget, over_regions
 from opswright_core.runtime import aws
 from opswright_core.server import build_server
 from opswright_core.settings import Settings
 from opswright_core.tools import read_tool
 from opswright_core.undo import AwsUndo, aws_undo
-from opswright_core.verdicts import Unread
 
 Write = Callable[[str], None]
 
@@ -361,7 +360,7 @@ class Named(BaseModel):
 
 
 @read_tool
-def list_zones(target: Target = HERE) -> Page[Zone]:
+def list_zones(target: WideTarget = HERE) -> Page[Zone]:
     """List zones of one or several regions."""
 
     def read(a: Aws) -> list[str]:
@@ -370,10 +369,10 @@ def list_zones(target: Target = HERE) -> Page[Zone]:
         return [z["ZoneName"] for z in a.pages("ec2", "describe_availability_zones",
                                                "AvailabilityZones")]  # fmt: skip
 
-    answers = over_regions(target, read)
-    found = [Zone(region=r, name=n) for r, a in answers.items() if not isinstance(a, Unread)
-             for n in a]  # fmt: skip
-    return page(found, unread=unread_regions(answers))
+    found = over_regions(target, read)
+    zones = [Zone(region=region, name=name) for region, names in found.read.items()
+             for name in names]  # fmt: skip
+    return page(zones, summary=found.where, unread=found.unread())
 
 
 @read_tool
@@ -416,9 +415,15 @@ async def test_several_regions_are_read_and_one_that_is_refused_is_told(
 async def test_all_regions_are_those_enabled_in_the_account(
     cloud: Any, client_of: Callable[[str], Any], settings: Settings
 ) -> None:
-    enabled = client_of("ec2").describe_regions()["Regions"]
+    every = client_of("ec2").describe_regions(AllRegions=True)["Regions"]
+    off = [r["RegionName"] for r in every if r["OptInStatus"] == "not-opted-in"]
     answer = await call(settings, "list_zones", region="all")
-    assert len(answer.meta["opswright"]["regions"]) == len(enabled) > 10
+    regions = answer.meta["opswright"]["regions"]
+    assert len(regions) > 10
+    assert not {*off, "us-gov-east-1", "cn-north-1"} & set(regions)
+    assert answer.structured_content["summary"] == (
+        f"{len(regions)} regions ({len(off)} more are not enabled)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from tests.metrics.conftest import WebTier
 
 from opswright_core.verdicts import Unread
 from opswright_metrics.server import create_server
-from opswright_metrics.tools.health import DatabaseHealth, judge_health
+from opswright_metrics.tools.health import RegionState, judge_health
 from opswright_metrics.tools.tier_facts import TargetGroup
 
 DENIED = Unread(
@@ -23,9 +23,13 @@ async def test_a_healthy_region_is_counted_and_passes(
 ) -> None:
     found = await health(connect)
     assert found["verdict"] == "PASS"
-    assert found["target_groups"] == [{"name": "web", "healthy": 2, "total": 2}]
+    assert found["target_groups"] == [
+        {"name": "web", "region": "eu-west-1", "healthy": 2, "total": 2}
+    ]
     assert found["instances"] == {"running": 2}
-    assert found["databases"] == [{"id": "orders-db", "status": "available", "engine": "postgres"}]
+    assert found["databases"] == [
+        {"id": "orders-db", "region": "eu-west-1", "status": "available", "engine": "postgres"}
+    ]
     assert "0 alarms, 1 target groups, 2 instances, 1 databases" in found["summary"]
 
 
@@ -39,10 +43,18 @@ async def test_what_is_wrong_is_named(connect: Any, client_of: Any, tier: WebTie
     cloudwatch.set_alarm_state(AlarmName="web-cpu", StateValue="ALARM", StateReason="high")
     found = await health(connect)
     assert found["verdict"] == "FAIL"
-    assert found["firing"] == ["web-cpu"]
+    assert found["firing"] == [{"id": "web-cpu", "region": "eu-west-1"}]
     assert found["alarms"] == {"ALARM": 1}
     assert "web 1/2" in found["summary"]
     assert found["instances"] == {"running": 1, "stopped": 1}
+
+
+def state(**read: Any) -> RegionState:
+    return RegionState(**{"alarms": [], "groups": [], "statuses": [], "databases": [], **read})
+
+
+def database(name: str, state: str) -> dict[str, Any]:
+    return {"DBInstanceIdentifier": name, "DBInstanceStatus": state, "Engine": "mysql"}
 
 
 def status(instance_id: str, checks: str) -> dict[str, Any]:
@@ -55,19 +67,19 @@ def status(instance_id: str, checks: str) -> dict[str, Any]:
 
 
 def test_failing_status_checks_and_databases_that_do_not_serve_fail() -> None:
-    databases = [
-        DatabaseHealth(id="a", status="modifying", engine="mysql"),
-        DatabaseHealth(id="b", status="storage-full", engine="mysql"),
-    ]
-    found = judge_health([], [], [status("i-1", "impaired"), status("i-2", "ok")], databases)
+    databases = [database("a", "modifying"), database("b", "storage-full")]
+    statuses = [status("i-1", "impaired"), status("i-2", "ok")]
+    found = judge_health({"eu-west-1": state(statuses=statuses, databases=databases)})
     assert found.verdict == "FAIL"
-    assert found.failed_instances == ["i-1"]
+    assert [i.id for i in found.failed_instances] == ["i-1"]
     assert [db.id for db in found.databases] == ["b", "a"]
     assert "b is storage-full" in found.summary
 
 
 def test_what_was_not_read_is_unknown_and_has_no_counts() -> None:
-    found = judge_health(DENIED, DENIED, DENIED, DENIED)
+    found = judge_health(
+        {"eu-west-1": state(alarms=DENIED, groups=DENIED, statuses=DENIED, databases=DENIED)}
+    )
     assert found.verdict == "UNKNOWN"
     assert (found.alarms, found.instances) == (None, None)
     assert "Grant cloudwatch:DescribeAlarms" in found.summary
@@ -78,6 +90,6 @@ def test_one_unread_target_group_keeps_the_rest_from_passing() -> None:
         arn="tg", name="web", port=80, target_type="instance", health_check="",
         health_check_port="80", load_balancers=("lb",), targets=DENIED,
     )  # fmt: skip
-    found = judge_health([], [unread], [], [])
+    found = judge_health({"eu-west-1": state(groups=[unread])})
     assert found.verdict == "UNKNOWN"
     assert found.target_groups[0].healthy is None

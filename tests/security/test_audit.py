@@ -10,8 +10,9 @@ import pytest
 
 from opswright_core.aws import Aws
 from opswright_security.checks.registry import RULES
+from opswright_security.everywhere import Survey
 from opswright_security.reading import Reader
-from opswright_security.rules import by_weight, run
+from opswright_security.rules import Outcome, by_weight, run, unread_lines
 from opswright_security.server import create_server
 from opswright_security.tools.audit import audit_of
 
@@ -23,6 +24,10 @@ SECRET = "hunter2hunter2"
 def without_account(request: Any, **_: Any) -> None:
     """S3 Control's host begins with the account id; the emulator's cannot."""
     request.url = request.url.replace("//123456789012.", "//")
+
+
+def surveyed(outcomes: list[Outcome]) -> Survey:
+    return Survey("1" * 12, "eu-west-1", "eu-west-1", outcomes, unread_lines(outcomes))
 
 
 async def audited(connect: Connect, **arguments: Any) -> dict[str, Any]:
@@ -169,7 +174,7 @@ async def test_six_hundred_bad_groups_fit_the_budget_and_are_all_counted(
     seen: list[str] = []
     cursor = None
     while True:
-        audit = audit_of("1" * 12, "eu-west-1", outcomes, cursor)
+        audit = audit_of(surveyed(outcomes), cursor)
         assert len(audit.model_dump_json()) <= 16_000
         assert (audit.counts["FAIL"], audit.total_findings, audit.by_severity["high"]) == (
             600,
@@ -319,7 +324,7 @@ def test_everything_denied_is_all_unknown_and_fits(denying: Denying) -> None:
     denying.session.account_id  # noqa: B018 (read before the denial)
     denying.denied = CALLS | {"ListAnalyzers", "GetDetector"}
     outcomes = run(Reader(denying.session), RULES)
-    audit = audit_of("1" * 12, "eu-west-1", outcomes, None)
+    audit = audit_of(surveyed(outcomes), None)
     assert audit.verdict == "UNKNOWN"
     assert audit.counts == {"PASS": 0, "FAIL": 0, "UNKNOWN": len(RULES)}
     assert len(audit.model_dump_json()) <= 16_000

@@ -16,7 +16,7 @@ from opswright_core.verdicts import Unread
 from opswright_security.reading import Fact
 from opswright_security.server import create_server
 from opswright_security.tools.compliance import CONTROLS
-from opswright_security.tools.exposures import groups_audit
+from opswright_security.tools.exposures import Groups, groups_audit
 from opswright_security.tools.principals import iam_audit_of
 
 Connect = Callable[..., AbstractAsyncContextManager[Any]]
@@ -52,8 +52,8 @@ async def test_exposures_are_shown_rule_by_rule_with_unused_groups(
     answer = await call(connect, "audit_security_groups", vpc_id=application.vpc_id)
     rows = [(e["name"], e["ports"], e["severity"], e["attached"]) for e in answer["exposures"]]
     assert rows == [("spare", "22", "high", 0), ("lb", "80", "info", 1)]
-    assert spare in answer["unused"]
-    assert application.db_group not in answer["unused"]
+    assert spare in answer["unused"]["eu-west-1"]
+    assert application.db_group not in answer["unused"]["eu-west-1"]
     assert (answer["verdict"], answer["total_exposures"]) == ("FAIL", 2)
 
 
@@ -64,10 +64,11 @@ async def test_a_vpc_that_is_not_there_is_said(connect: Connect, cloud: Any) -> 
 def test_unread_uses_leave_unused_open_and_six_hundred_rows_fit() -> None:
     denied = Unread(operation="ec2:DescribeNetworkInterfaces", reason="no", permission="p")
     closed = Fact("sg-0", {"GroupName": "a", "IpPermissions": []})
-    answer = groups_audit([closed], denied, None)
-    assert (answer.verdict, answer.total_unused, answer.unused) == ("UNKNOWN", None, [])
+    part = Groups([closed], denied)
+    answer = groups_audit({"eu-west-1": part}, part.unread, "eu-west-1", None)
+    assert (answer.verdict, answer.total_unused, answer.unused) == ("UNKNOWN", None, {})
     groups = [Fact(f"sg-{n:017x}", {"GroupName": "g", "IpPermissions": [OPEN]}) for n in range(600)]
-    answer = groups_audit(groups, [], None)
+    answer = groups_audit({"eu-west-1": Groups(groups, [])}, [], "eu-west-1", None)
     assert len(answer.model_dump_json()) <= 16_000
     assert (answer.by_severity["high"], answer.total_exposures, answer.total_unused) == (
         600,

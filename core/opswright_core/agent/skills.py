@@ -30,7 +30,10 @@ mean (`search.Ranker`), so that one name does not outweigh a short task.
 """
 
 _REMOVALS = frozenset(tokens("delete remove destroy terminate drop purge wipe"))
-_LITERALS = re.compile(r"\b(?:named|called)\s+\S+|\b[\w-]+[=:]\S+|\bv?\d[\d./:-]*", re.IGNORECASE)
+_LITERALS = re.compile(
+    r"\b(?:named|called)\s+\S+|\b[\w-]+[=:]\S+|\b[a-z]{2}(?:-[a-z]+)+-\d\b|\bv?\d[\d./:-]*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from opswright_core.aws import Aws, tags_of
+from opswright_core.parallel import each
 from opswright_core.text import clean
 
 
@@ -37,6 +38,8 @@ class ResourceKind:
     tags: str = "Tags"
     prefix: str = ""
     """What its ids begin with, where that tells it apart."""
+    is_account_wide: bool = False
+    """Whether every region lists the same ones."""
 
 
 KINDS = (
@@ -139,13 +142,15 @@ KINDS = (
         state="DBInstanceStatus",
         tags="TagList",
     ),
-    ResourceKind("s3:bucket", "s3", "list_buckets", "Buckets", "Name"),
+    ResourceKind("s3:bucket", "s3", "list_buckets", "Buckets", "Name", is_account_wide=True),
 )
 
 
 def read_kind(a: Aws, kind: ResourceKind) -> list[dict[str, Any]]:
     """Every resource of a kind, as its service describes it, with its tags."""
-    items = a.pages(kind.service, kind.operation, kind.items)
+    # S3 tells a bucket's region only where the pages have a size.
+    paging = {"PaginationConfig": {"PageSize": 1000}} if kind.service == "s3" else {}
+    items = a.pages(kind.service, kind.operation, kind.items, **paging)
     if kind.type == "ec2:instance":
         return [instance for reservation in items for instance in reservation["Instances"]]
     if kind.service == "elbv2":
@@ -156,11 +161,15 @@ def read_kind(a: Aws, kind: ResourceKind) -> list[dict[str, Any]]:
 def _with_tags(a: Aws, items: list[dict[str, Any]], arn_key: str) -> list[dict[str, Any]]:
     """Elastic Load Balancing gives tags by a call of their own, for 20 resources at most."""
     elb = a.client("elbv2")
-    tags: dict[str, list[dict[str, str]]] = {}
     arns = [item[arn_key] for item in items]
-    for start in range(0, len(arns), 20):
+
+    def read(start: int) -> list[dict[str, Any]]:
         answer = elb.describe_tags(ResourceArns=arns[start : start + 20])
-        tags |= {entry["ResourceArn"]: entry["Tags"] for entry in answer["TagDescriptions"]}
+        found: list[dict[str, Any]] = answer["TagDescriptions"]
+        return found
+
+    pages = each(range(0, len(arns), 20), read)
+    tags = {entry["ResourceArn"]: entry["Tags"] for found in pages for entry in found}
     return [{**item, "Tags": tags.get(item[arn_key], [])} for item in items]
 
 
@@ -176,7 +185,7 @@ def as_resource(kind: ResourceKind, item: dict[str, Any], region: str) -> Resour
         type=kind.type,
         id=resource_id,
         name=own_name or tags.get("Name", "") or resource_id,
-        region=region,
+        region=item.get("BucketRegion") or region,
         vpc_id=jmespath.search(kind.vpc, item),
         state=state if isinstance(state, str) else None,
         tags=tags,

@@ -63,6 +63,7 @@ class Line(BaseModel):
     unit_usd: float
     monthly_usd: float
     note: str = ""
+    region: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ def price(book: PriceBook, components: Sequence[Component]) -> tuple[list[Line],
                     unit_usd=round(unit_usd, 6),
                     monthly_usd=round(charge.quantity * unit_usd, 4),
                     note=charge.what + (" (2 x Single-AZ)" if charge.times == 2 else ""),
+                    region=book.region,
                 )
             )
     return lines, unpriced

@@ -3,6 +3,7 @@
 PERMISSIONS: dict[str, tuple[str, ...]] = {
     "estimate_monthly_cost": ("pricing:GetProducts",),
     "estimate_existing": (
+        "ec2:DescribeRegions",
         "cloudwatch:DescribeAlarms",
         "ec2:DescribeAddresses",
         "ec2:DescribeInstances",
@@ -18,6 +19,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     "get_spend": ("ce:GetCostAndUsage",),
     "forecast_spend": ("ce:GetCostAndUsage", "ce:GetCostForecast"),
     "find_waste": (
+        "ec2:DescribeRegions",
         "cloudwatch:GetMetricData",
         "ec2:DescribeAddresses",
         "ec2:DescribeImages",
@@ -36,6 +38,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "s3:ListAllMyBuckets",
     ),
     "find_rightsizing": (
+        "ec2:DescribeRegions",
         "cloudwatch:GetMetricData",
         "cloudwatch:ListMetrics",
         "ec2:DescribeInstanceTypes",

@@ -29,6 +29,11 @@ class PriceBook:
     live: Mapping[Key, float]
     known_regions: tuple[str, ...]
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether the shipped list has this region at all."""
+        return self.region in self.known_regions
+
     def find(self, *key: str) -> float | None:
         """The price under a key, like ("ec2_linux_hour", "t3.small"); None when it is not known."""
         if key in self.live:

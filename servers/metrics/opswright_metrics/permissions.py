@@ -23,17 +23,27 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "elasticloadbalancing:DescribeTargetHealth",
     ),
     "get_health": (
+        "ec2:DescribeRegions",
         "cloudwatch:DescribeAlarms",
         "ec2:DescribeInstanceStatus",
         "elasticloadbalancing:DescribeTargetGroups",
         "elasticloadbalancing:DescribeTargetHealth",
         "rds:DescribeDBInstances",
     ),
-    "list_alarms": ("cloudwatch:DescribeAlarms",),
-    "triage_alarms": ("cloudwatch:DescribeAlarms",),
+    "list_alarms": (
+        "ec2:DescribeRegions",
+        "cloudwatch:DescribeAlarms",
+    ),
+    "triage_alarms": (
+        "ec2:DescribeRegions",
+        "cloudwatch:DescribeAlarms",
+    ),
     "get_metrics": ("cloudwatch:GetMetricData",),
     "find_anomalies": ("cloudwatch:GetMetricData",),
-    "list_log_groups": ("logs:DescribeLogGroups",),
+    "list_log_groups": (
+        "ec2:DescribeRegions",
+        "logs:DescribeLogGroups",
+    ),
     "search_logs": ("logs:FilterLogEvents",),
     "summarize_logs": ("logs:FilterLogEvents",),
     "create_alarms": (

@@ -32,6 +32,7 @@ _COMPUTE = (
     "ec2:DescribeVolumes",
 )
 _ACCOUNT = (
+    "ec2:DescribeRegions",
     *_NETWORK,
     *_COMPUTE,
     *_BUCKETS,
@@ -77,6 +78,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "s3:GetBucketTagging",
     ),
     "audit_security_groups": (
+        "ec2:DescribeRegions",
         "ec2:DescribeInstances",
         "ec2:DescribeNetworkInterfaces",
         "ec2:DescribeSecurityGroups",

@@ -2,20 +2,20 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from opswright_core.aws import Aws, is_absent, translate
 from opswright_core.errors import CloudError, EmulatorGapError
+from opswright_core.parallel import AT_ONCE, each
 from opswright_core.permissions import action_of
 from opswright_core.verdicts import Unread, attempt
 
 T = TypeVar("T")
 U = TypeVar("U")
-
-THREADS = 8
+Load = TypeVar("Load", bound=Callable[..., Any])
 
 _RAISE: Any = object()
 
@@ -37,6 +37,8 @@ class Fact:
 
     id: str
     fields: Mapping[str, Any] = field(default_factory=dict)
+    region: str = ""
+    """Where it is, if not where it was read."""
 
     def __getitem__(self, name: str) -> Any:
         return known(self.fields[name])
@@ -56,8 +58,9 @@ def known(value: T | Unread) -> T:
 class Reader:
     """Reads of one account and region; made for one tool call, so that nothing in it is stale."""
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: Aws, at_once: int = AT_ONCE) -> None:
         self.aws = aws
+        self.at_once = at_once
         self.read_at = datetime.now(UTC)
         self._facts: dict[Any, Future[Any]] = {}
         self._lock = threading.Lock()
@@ -100,9 +103,14 @@ class Reader:
         return attempt(lambda: self.call(service, operation, absent=absent, **params))
 
     def each(self, items: Iterable[T], read: Callable[[T], U]) -> list[U]:
-        """Read something of every item, several at a time; in the order of the items."""
-        with ThreadPoolExecutor(THREADS) as pool:
-            return list(pool.map(read, items))
+        """Read something of every item, `at_once` at a time; in the order of the items."""
+        return each(items, read, self.at_once)
+
+
+def account_wide(load: Load) -> Load:
+    """Mark a loader of what every region answers alike, so that one of them is asked."""
+    load.account_wide = True  # type: ignore[attr-defined]
+    return load
 
 
 def picked(answer: Any, *path: str) -> Any:

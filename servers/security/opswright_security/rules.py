@@ -1,7 +1,6 @@
 """What a check is, and how checks are run over what was read."""
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from opswright_core.text import clean
 from opswright_core.verdicts import Unread, Verdict, attempt
-from opswright_security.reading import THREADS, Fact, Reader, UnreadError
+from opswright_security.reading import Fact, Reader, UnreadError
 
 Severity = Literal["critical", "high", "medium", "low", "info"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
@@ -18,6 +17,10 @@ Problem = str | None
 """What is wrong with one thing, in words; None when nothing is."""
 
 EVIDENCE_CHARACTERS = 220
+MOST_UNREAD = 30
+
+GLOBAL = "global"
+"""Region of what the account has once."""
 
 NOTHING = "none exist"
 """Resource and evidence of a check that found nothing of its kind to judge."""
@@ -32,6 +35,7 @@ class Finding(BaseModel):
     severity: Severity
     verdict: Verdict
     resource: str = Field(description="Id of the resource, or what could not be read")
+    region: str = Field("", description="`global` for what the account has once")
     evidence: str = ""
 
 
@@ -58,7 +62,12 @@ class Rule:
         """The AWS service a check is about: the first word of its id."""
         return self.id.partition("-")[0]
 
-    def finding(self, verdict: Verdict, resource: str, evidence: str) -> Finding:
+    @property
+    def account_wide(self) -> bool:
+        """Whether what it reads is the same from every region."""
+        return getattr(self.load, "account_wide", False)
+
+    def finding(self, verdict: Verdict, resource: str, evidence: str, region: str) -> Finding:
         """A finding of this check."""
         return Finding(
             check_id=self.id,
@@ -67,6 +76,7 @@ class Rule:
             verdict=verdict,
             resource=clean(resource, 200),
             evidence=clean(evidence, EVIDENCE_CHARACTERS),
+            region=region,
         )
 
 
@@ -97,23 +107,25 @@ def rule(
     return declare
 
 
-def judge(rule: Rule, facts: Sequence[Fact] | Unread) -> Outcome:
+def judge(rule: Rule, facts: Sequence[Fact] | Unread, region: str = "") -> Outcome:
     """Judge what was read: UNKNOWN if reading failed, PASS «none exist» if there is nothing."""
+    region = GLOBAL if rule.account_wide else region
     if isinstance(facts, Unread):
-        return Outcome(
-            rule, (rule.finding("UNKNOWN", facts.operation, facts.reason),), (said(facts),)
-        )
+        unknown = rule.finding("UNKNOWN", facts.operation, facts.reason, region)
+        return Outcome(rule, (unknown,), (said(facts),))
     if not facts:
-        return Outcome(rule, (rule.finding("PASS", NOTHING, NOTHING),))
+        return Outcome(rule, (rule.finding("PASS", NOTHING, NOTHING, region),))
     findings, unread = [], []
     for fact in facts:
+        where = fact.region or region
         try:
             problem = rule.judge(fact)
         except UnreadError as error:
-            findings.append(rule.finding("UNKNOWN", fact.id, error.unread.reason))
+            findings.append(rule.finding("UNKNOWN", fact.id, error.unread.reason, where))
             unread.append(said(error.unread))
         else:
-            findings.append(rule.finding("FAIL" if problem else "PASS", fact.id, problem or ""))
+            verdict: Verdict = "FAIL" if problem else "PASS"
+            findings.append(rule.finding(verdict, fact.id, problem or "", where))
     return Outcome(rule, tuple(findings), tuple(dict.fromkeys(unread)))
 
 
@@ -124,10 +136,10 @@ def run(
 
     def one(rule: Rule) -> Outcome:
         facts = attempt(lambda: reader.load(rule.load))
-        return judge(rule, facts if isinstance(facts, Unread) else [f for f in facts if only(f)])
+        chosen = facts if isinstance(facts, Unread) else [f for f in facts if only(f)]
+        return judge(rule, chosen, reader.aws.region)
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(one, rules))
+    return reader.each(rules, one)
 
 
 def said(unread: Unread) -> str:
@@ -136,10 +148,14 @@ def said(unread: Unread) -> str:
     return f"{unread.operation}{grant}"
 
 
-def unread_lines(outcomes: Iterable[Outcome], most: int = 30) -> list[str]:
-    """What could not be read over all checks, once each, at most `most` lines."""
-    lines = sorted({line for outcome in outcomes for line in outcome.unread})
-    return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
+def unread_lines(outcomes: Iterable[Outcome]) -> list[str]:
+    """What could not be read over all checks, once each."""
+    return most(sorted({line for outcome in outcomes for line in outcome.unread}))
+
+
+def most(lines: list[str], count: int = MOST_UNREAD) -> list[str]:
+    """At most `count` lines, and how many more there are."""
+    return lines if len(lines) <= count else [*lines[:count], f"and {len(lines) - count} more"]
 
 
 def at_least(severity: Severity | None) -> frozenset[Severity]:
@@ -154,5 +170,11 @@ def by_weight(findings: Iterable[Finding]) -> list[Finding]:
     order = {"FAIL": 0, "UNKNOWN": 1, "PASS": 2}
     return sorted(
         findings,
-        key=lambda f: (order[f.verdict], SEVERITIES.index(f.severity), f.check_id, f.resource),
+        key=lambda f: (
+            order[f.verdict],
+            SEVERITIES.index(f.severity),
+            f.check_id,
+            f.region,
+            f.resource,
+        ),
     )

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from opswright_aws_devops.skills.inspection import Region, in_region
+from opswright_core.agent.place import InRegion
 from opswright_core.agent.report import AgentMessage, Memory, Outcome
 from opswright_core.agent.skills import FromText, skill
 from opswright_core.agent.worker import Worker
@@ -23,20 +23,18 @@ Zones = Annotated[
 ]
 
 
-class BucketWanted(BaseModel):
+class BucketWanted(InRegion):
     """Which bucket to make."""
 
     name: Name
-    region: Region = None
 
 
-class NetworkWanted(BaseModel):
+class NetworkWanted(InRegion):
     """Which network to make."""
 
     name: Name
     cidr: Cidr = "10.0.0.0/16"
     az_count: Zones = 2
-    region: Region = None
 
 
 class ThreeTierWanted(NetworkWanted):
@@ -55,7 +53,7 @@ class ThreeTierWanted(NetworkWanted):
 )
 async def create_encrypted_bucket(worker: Worker, inputs: BucketWanted) -> Outcome:
     """Create a private, encrypted, versioned S3 bucket."""
-    change = await worker.call("create_bucket", name=inputs.name, **in_region(inputs.region))
+    change = await worker.call("create_bucket", name=inputs.name, **inputs.where)
     made = change["outputs"]
     return Outcome(
         summary=f"Bucket {made['bucket']} is there: encrypted, versioned, no public access."
@@ -79,7 +77,7 @@ async def build_network(worker: Worker, inputs: NetworkWanted) -> Outcome:
         name=inputs.name,
         cidr=inputs.cidr,
         az_count=inputs.az_count,
-        **in_region(inputs.region),
+        **inputs.where,
     )
     made = change["outputs"]
     said = f"Network {made['name']} ({made['vpc_id']}, {made['cidr']})"
@@ -98,7 +96,7 @@ async def build_network(worker: Worker, inputs: NetworkWanted) -> Outcome:
 )
 async def build_three_tier(worker: Worker, inputs: ThreeTierWanted) -> Outcome:
     """Deploy what a web application runs on: servers, database and load balancer."""
-    name, where = inputs.name, in_region(inputs.region)
+    name, where = inputs.name, inputs.where
     changes: list[dict[str, Any]] = []
 
     async def make(tool: str, **arguments: Any) -> dict[str, Any]:

@@ -1,47 +1,34 @@
 """Skills that read: what there is, and whether it outlives the loss of a zone."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from opswright_core.agent.place import InRegion, InRegions
 from opswright_core.agent.report import Memory, Outcome
 from opswright_core.agent.skills import FromText, skill
 from opswright_core.agent.worker import Worker
 
-Region = Annotated[
-    str | None, Field(description="AWS region"), FromText(r"\b([a-z]{2}(?:-[a-z]+)+-\d)\b")
-]
 VpcId = Annotated[str, Field(description="Id of the VPC"), FromText(r"\b(vpc-[0-9a-f]+)\b")]
 
 
-def in_region(region: str | None) -> dict[str, Any]:
-    """The `target` argument of a tool for a region that the task names, or nothing."""
-    return {"target": {"region": region}} if region else {}
-
-
-class Place(BaseModel):
-    """Where to look."""
-
-    region: Region = None
-
-
-class Vpc(BaseModel):
+class Vpc(InRegion):
     """Which VPC to judge."""
 
     vpc_id: VpcId
-    region: Region = None
 
 
 @skill(
     "what is running here",
     "list what we have in eu-west-1",
     "list all AWS resources",
-    "show the inventory of the account",
+    "show the inventory of the account in all regions",
+    "what do we have everywhere, across the whole account",
     "which infrastructure do we have",
 )
-async def list_infrastructure(worker: Worker, inputs: Place) -> Outcome:
+async def list_infrastructure(worker: Worker, inputs: InRegions) -> Outcome:
     """List the AWS resources that exist: VPCs, instances, databases, buckets, load balancers."""
-    found = await worker.call("list_resources", **in_region(inputs.region))
+    found = await worker.call("list_resources", **inputs.where)
     unread = found.get("unread", [])
     return Outcome(
         summary=found["summary"] + (f" (not read: {'; '.join(unread)})" if unread else ""),
@@ -60,9 +47,7 @@ async def list_infrastructure(worker: Worker, inputs: Place) -> Outcome:
 )
 async def check_high_availability(worker: Worker, inputs: Vpc) -> Outcome:
     """Check whether a VPC is highly available: zone spread, NAT, databases, load balancers."""
-    judged = await worker.call(
-        "verify_high_availability", vpc_id=inputs.vpc_id, **in_region(inputs.region)
-    )
+    judged = await worker.call("verify_high_availability", vpc_id=inputs.vpc_id, **inputs.where)
     return Outcome(
         summary=judged["summary"],
         outputs=judged,

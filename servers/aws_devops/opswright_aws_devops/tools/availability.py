@@ -10,6 +10,7 @@ from opswright_aws_devops.placement import VpcId, must_find_vpc
 from opswright_aws_devops.resource_kinds import values_in
 from opswright_aws_devops.routing import next_hop, table_of
 from opswright_core.aws import HERE, Aws, Target, tags_of
+from opswright_core.parallel import each
 from opswright_core.runtime import aws
 from opswright_core.tools import read_tool
 from opswright_core.verdicts import Check, Unread, Verdict, attempt, check, worst
@@ -86,6 +87,9 @@ def load(a: Aws, vpc_id: str) -> VpcState:
             lambda: elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
         )
 
+    arns = [] if isinstance(target_groups, Unread) else [
+        group["TargetGroupArn"] for group in target_groups
+    ]  # fmt: skip
     return VpcState(
         subnets=subnets,
         tables=pages("ec2", "describe_route_tables", "RouteTables", Filters=here),
@@ -102,9 +106,7 @@ def load(a: Aws, vpc_id: str) -> VpcState:
             lambda balancer: balancer.get("VpcId") == vpc_id,
         ),
         target_groups=target_groups,
-        health={g["TargetGroupArn"]: health_of(g["TargetGroupArn"]) for g in target_groups}
-        if not isinstance(target_groups, Unread)
-        else {},
+        health=dict(zip(arns, each(arns, health_of), strict=True)),
         databases=_where(
             pages("rds", "describe_db_instances", "DBInstances"),
             lambda db: db.get("DBSubnetGroup", {}).get("VpcId") == vpc_id,

@@ -17,12 +17,17 @@ from opswright_aws_devops.resource_kinds import (
 from opswright_core.aws import HERE, Aws, Target
 from opswright_core.errors import BadInputError, NotFoundError
 from opswright_core.pages import Page, page
-from opswright_core.regions import over_regions, unread_regions
+from opswright_core.parallel import each
+from opswright_core.regions import WideTarget, is_wide, over_regions
 from opswright_core.runtime import aws
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
 from opswright_core.verdicts import Unread, attempt
 
+_KINDS_AT_ONCE = 4
+"""Of each region; several regions are read side by side as well."""
+
+Read = tuple[ResourceKind, dict[str, Any]]
 Cursor = Annotated[str, Field(description="From the page before")] | None
 
 
@@ -50,29 +55,30 @@ def list_resources(
     tag: Annotated[str, Field(description="key or key=value")] | None = None,
     vpc_id: Annotated[str, Field(description="Only in this VPC")] | None = None,
     cursor: Cursor = None,
-    target: Target = HERE,
+    target: WideTarget = HERE,
 ) -> Page[Resource]:
-    """List what is there, by type, tag or VPC; target.region also takes `all` or `a,b`."""
+    """List what is there, by type, tag or VPC."""
     kinds = _chosen(types)
-    answers = over_regions(target, lambda a: _matching(a, kinds, tag, vpc_id))
-    unread = unread_regions(answers)
-    found: dict[tuple[str, str], Resource] = {}
-    for region, answer in answers.items():
-        if isinstance(answer, Unread):
-            continue
-        for resource in answer[0]:
-            # Every region lists the account's buckets, and a name may recur in another.
-            place = "" if resource.type == "s3:bucket" else region
-            found.setdefault((place, f"{resource.type} {resource.id}"), resource)
-        unread += answer[1] if len(answers) == 1 else [f"{region}: {line}" for line in answer[1]]
-    counts = Counter(resource.type for resource in found.values())
+    account_wide = [kind for kind in kinds if kind.is_account_wide and not vpc_id]
+    regional = [kind for kind in kinds if not kind.is_account_wide]
+    wide = is_wide(target)
+
+    def read(a: Aws) -> tuple[list[Resource], list[str]] | Unread:
+        found, unread = _matching(a, regional, tag, vpc_id)
+        if wide and len(unread) == len(regional) > 0:
+            return Unread(operation="", reason=f"nothing could be read, first {unread[0]}")
+        return found, unread
+
+    found = over_regions(target, read)
+    resources, unread = _matching(found.home, account_wide, tag, vpc_id)
+    resources = [r for part, _ in found.read.values() for r in part] + resources
+    counts = Counter(resource.type for resource in resources)
     said = ", ".join(f"{counts[k.type]} {k.type}" for k in KINDS if counts[k.type])
-    where = ", ".join(answers) if len(answers) <= 3 else f"{len(answers)} regions"
     return page(
-        list(found.values()),
+        resources,
         cursor=cursor,
-        summary=f"{where}: {said or 'nothing'}",
-        unread=sorted(set(unread)),
+        summary=f"{found.where}: {said or 'nothing'}",
+        unread=[*found.unread(lambda part: part[1]), *unread],
     )
 
 
@@ -81,16 +87,16 @@ def _matching(
 ) -> tuple[list[Resource], list[str]]:
     """The resources of one region that fit, and what could not be read there."""
     read, unread = read_all(a, kinds)
+    if tag:
+        read = _with_bucket_tags(a, read, unread)
     subnet_ids: list[str] = []
-    if vpc_id:
+    if vpc_id and kinds:
         here = [{"Name": "vpc-id", "Values": [vpc_id]}]
         subnet_ids = [
             s["SubnetId"] for s in a.pages("ec2", "describe_subnets", "Subnets", Filters=here)
         ]
     found: list[Resource] = []
     for kind, item in read:
-        if tag and kind.type == "s3:bucket":
-            item = {**item, "Tags": _bucket_tags(a, item["Name"], unread)}
         resource = as_resource(kind, item, a.region)
         if (not tag or _has_tag(resource, tag)) and (
             not vpc_id or in_vpc(resource, item, vpc_id, subnet_ids)
@@ -157,12 +163,12 @@ def _chosen(types: list[str] | None) -> list[ResourceKind]:
 
 def read_all(
     a: Aws, kinds: list[ResourceKind] | tuple[ResourceKind, ...]
-) -> tuple[list[tuple[ResourceKind, dict[str, Any]]], list[str]]:
+) -> tuple[list[Read], list[str]]:
     """Every resource of the kinds, and a line for each kind that could not be read."""
-    read: list[tuple[ResourceKind, dict[str, Any]]] = []
+    read: list[Read] = []
     unread: list[str] = []
-    for kind in kinds:
-        items = attempt(lambda kind=kind: read_kind(a, kind))  # type: ignore[misc]
+    answers = each(kinds, lambda kind: attempt(lambda: read_kind(a, kind)), _KINDS_AT_ONCE)
+    for kind, items in zip(kinds, answers, strict=True):
         if isinstance(items, Unread):
             unread.append(f"{kind.type}: {items.reason}")
         else:
@@ -170,14 +176,22 @@ def read_all(
     return read, unread
 
 
-def _bucket_tags(a: Aws, name: str, unread: list[str]) -> list[dict[str, str]]:
-    answer = attempt(lambda: a.client("s3").get_bucket_tagging(Bucket=name)["TagSet"])
-    if isinstance(answer, Unread):
-        if "NoSuchTagSet" not in answer.reason:
-            unread.append(f"tags of bucket {name}: {answer.reason}")
-        return []
-    tags: list[dict[str, str]] = answer
-    return tags
+def _with_bucket_tags(a: Aws, read: list[Read], unread: list[str]) -> list[Read]:
+    """The same, each bucket with its tags, which S3 gives by a call of their own for each."""
+
+    def tags(bucket: dict[str, Any]) -> Any:
+        return attempt(lambda: a.client("s3").get_bucket_tagging(Bucket=bucket["Name"])["TagSet"])
+
+    buckets = [item for kind, item in read if kind.type == "s3:bucket"]
+    tagged = []
+    for bucket, answer in zip(buckets, each(buckets, tags), strict=True):
+        refused = isinstance(answer, Unread)
+        if refused and "NoSuchTagSet" not in answer.reason:
+            unread.append(f"tags of bucket {bucket['Name']}: {answer.reason}")
+        tagged.append({**bucket, "Tags": [] if refused else answer})
+    bucket_kinds = [kind for kind, _ in read if kind.type == "s3:bucket"]
+    others = [(kind, item) for kind, item in read if kind.type != "s3:bucket"]
+    return [*others, *zip(bucket_kinds, tagged, strict=True)]
 
 
 def _has_tag(resource: Resource, tag: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from opswright_core.agent.place import InRegions
 from opswright_core.agent.report import Memory, Outcome
 from opswright_core.agent.skills import FromText, skill
 from opswright_core.agent.worker import Worker
@@ -75,7 +76,7 @@ class PlannedCost(BaseModel):
     region: Annotated[str | None, FromText(r"\b([a-z]{2}-[a-z]+-\d)\b")] = None
 
 
-class RunningCost(BaseModel):
+class RunningCost(InRegions):
     """Which running resources."""
 
     vpc_id: Annotated[str | None, FromText(r"\b(vpc-[0-9a-f]+)\b")] = None
@@ -99,12 +100,14 @@ async def estimate_planned_cost(worker: Worker, inputs: PlannedCost) -> Outcome:
 
 @skill(
     "what does what is running cost a month",
+    "what does everything that runs in all regions cost",
     "estimate the monthly cost of vpc-0123456789abcdef0",
     "price the existing resources tagged app=shop",
 )
 async def estimate_running_cost(worker: Worker, inputs: RunningCost) -> Outcome:
     """Estimate the monthly price of the existing, running resources of a VPC, tag or region."""
-    answer = await worker.call("estimate_existing", **inputs.model_dump(exclude_none=True))
+    scope = inputs.model_dump(exclude_none=True, exclude={"region"})
+    answer = await worker.call("estimate_existing", **scope, **inputs.where)
     return Outcome(
         summary=answer["summary"],
         status="partial" if answer["unread"] else "completed",

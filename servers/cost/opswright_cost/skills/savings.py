@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from opswright_core.agent.place import InRegions
 from opswright_core.agent.report import AgentMessage, Memory, Outcome
-from opswright_core.agent.skills import FromText, NoInputs, skill
+from opswright_core.agent.skills import FromText, skill
 from opswright_core.agent.worker import Worker
 
 TOLD = 10
@@ -26,10 +27,11 @@ class SpendPeriod(BaseModel):
     "where can we save money",
     "find unused and idle resources that cost money",
     "cut our AWS bill",
+    "find waste in all regions, everywhere, across the whole account",
 )
-async def find_savings(worker: Worker, inputs: NoInputs) -> Outcome:
+async def find_savings(worker: Worker, inputs: InRegions) -> Outcome:
     """Find waste: unused, idle and forgotten resources, and what they cost a month."""
-    answer = await worker.call("find_waste", limit=TOLD)
+    answer = await worker.call("find_waste", limit=TOLD, **inputs.where)
     messages: list[AgentMessage] = []
     if answer["findings"]:
         messages.append(
@@ -68,11 +70,11 @@ async def explain_spend(worker: Worker, inputs: SpendPeriod) -> Outcome:
 @skill(
     "rightsize our instances",
     "which instances are too big",
-    "find oversized instances that could be smaller",
+    "find oversized instances that could be smaller, in all regions",
 )
-async def rightsize_instances(worker: Worker, inputs: NoInputs) -> Outcome:
+async def rightsize_instances(worker: Worker, inputs: InRegions) -> Outcome:
     """Find running instances that are too large for their CPU and memory use, and the saving."""
-    return _outcome(await worker.call("find_rightsizing"), [])
+    return _outcome(await worker.call("find_rightsizing", **inputs.where), [])
 
 
 def _outcome(answer: dict[str, Any], messages: list[AgentMessage]) -> Outcome:

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from opswright_core.aws import HERE, Aws, Target, tags_of
+from opswright_core.aws import HERE, Aws, tags_of
 from opswright_core.pages import page
-from opswright_core.runtime import aws
+from opswright_core.regions import Regional, WideTarget, over_regions
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
 from opswright_core.verdicts import Unread, attempt
@@ -28,6 +28,7 @@ class Rightsized(BaseModel):
     model_config = ConfigDict(frozen=True)
     instance_id: str
     name: str
+    region: str
     type: str
     verdict: Verdict
     suggested_type: str | None
@@ -56,10 +57,17 @@ class Rightsizing(BaseModel):
 def find_rightsizing(
     window_days: Annotated[int, Field(description="Looking back", ge=3, le=60)] = 14,
     cursor: Annotated[str | None, Field(description="From the page before", max_length=40)] = None,
-    target: Target = HERE,
+    target: WideTarget = HERE,
 ) -> Rightsizing:
     """Find running instances that a smaller type would carry, from CPU (and memory if reported)."""
-    a = aws(target)
+    return _present(over_regions(target, lambda a: _judge(a, window_days)), window_days, cursor)
+
+
+Judged = tuple[list[Rightsized], list[str]]
+"""The instances of a region, and what could not be read there."""
+
+
+def _judge(a: Aws, window_days: int) -> Judged:
     book = price_book(a.region)
     instances = load_instances(a, ["running"])
     unread: list[str] = []
@@ -82,6 +90,7 @@ def find_rightsizing(
         items.append(
             Rightsized(
                 instance_id=instance["InstanceId"],
+                region=a.region,
                 name=clean(tags_of(instance.get("Tags")).get("Name", ""), 80),
                 type=kind,
                 verdict=verdict,
@@ -93,20 +102,21 @@ def find_rightsizing(
                 why=why,
             )
         )
+    return items, unread
+
+
+def _present(found: Regional[Judged], days: int, cursor: str | None) -> Rightsizing:
+    items = [item for part, _ in found.read.values() for item in part]
     items.sort(key=lambda i: (ORDER[i.verdict], -(i.monthly_saving_usd or 0), i.instance_id))
-    return _present(items, unread, window_days, a.region, cursor)
-
-
-def _present(
-    items: list[Rightsized], unread: list[str], days: int, region: str, cursor: str | None
-) -> Rightsizing:
+    unread = found.unread(lambda judged: judged[1])
     downsize = [i for i in items if i.verdict == "downsize"]
     unknown = sum(i.verdict == "unknown" for i in items)
     saving = round(sum(i.monthly_saving_usd or 0 for i in downsize), 2)
     shown = page(items, cursor=cursor)
     return Rightsizing(
         summary=f"{len(downsize)} of {len(items)} running instances could be smaller, saving "
-        f"${saving:,.2f} a month; {unknown} could not be judged",
+        f"${saving:,.2f} a month; {unknown} could not be judged"
+        + (f"; in {found.where}" if found.is_wide else ""),
         monthly_saving_usd=saving,
         is_lower_bound=bool(unread)
         or unknown > 0
@@ -116,7 +126,7 @@ def _present(
         cursor=shown.cursor,
         unread=unread,
         window_days=days,
-        region=region,
+        region=found.region,
     )
 
 

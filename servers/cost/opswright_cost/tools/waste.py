@@ -1,13 +1,15 @@
 """What is paid for and not used."""
 
+from collections import Counter
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from opswright_core.aws import HERE, Target
+from opswright_core.aws import HERE, Aws
 from opswright_core.pages import page
-from opswright_core.runtime import aws
+from opswright_core.regions import Regional, WideTarget, is_wide, over_regions
 from opswright_core.tools import read_tool
+from opswright_core.verdicts import Unread
 from opswright_cost.clock import now
 from opswright_cost.prices import price_book
 from opswright_cost.waste.findings import Finding, Sweep
@@ -47,30 +49,40 @@ def find_waste(
     min_monthly_usd: Annotated[float, Field(ge=0, description="Leave out what saves less")] = 0,
     limit: Annotated[int, Field(description="Most on a page", ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Field(description="From the page before", max_length=40)] = None,
-    target: Target = HERE,
+    target: WideTarget = HERE,
 ) -> Waste:
-    """Find what is paid for and not used in a region, costliest first.
+    """Find what is paid for and not used, costliest first.
 
     Volumes, snapshots, addresses, load balancers, NAT, instances, databases, logs, buckets.
     """
-    a = aws(target)
-    sweep = Sweep(a, price_book(a.region), now())
-    find_volume_waste(sweep)
-    find_network_waste(sweep)
-    find_server_waste(sweep)
-    find_retention_waste(sweep)
-    return present(sweep, min_monthly_usd, limit, cursor)
+    at, wide = now(), is_wide(target)
+
+    def sweep(a: Aws) -> Sweep | Unread:
+        found = Sweep(a, price_book(a.region), at)
+        find_volume_waste(found)
+        find_network_waste(found)
+        find_server_waste(found)
+        find_retention_waste(found)
+        if wide and not found.looked_at:
+            return Unread(operation="", reason=f"nothing could be read, first {found.unread[0]}")
+        return found
+
+    return present(over_regions(target, sweep), min_monthly_usd, limit, cursor)
 
 
-def present(sweep: Sweep, min_monthly_usd: float, limit: int, cursor: str | None) -> Waste:
-    """Sort, total and page what a sweep found."""
+def present(
+    swept: Regional[Sweep], min_monthly_usd: float, limit: int, cursor: str | None
+) -> Waste:
+    """Sort, total and page what was found in all regions."""
     findings = [
         f
-        for f in sweep.findings
-        if (f.kind, f.resource) not in sweep.covered
+        for sweep in swept.read.values()
+        for f in sweep.kept()
         if min_monthly_usd == 0 or (f.monthly_usd is not None and f.monthly_usd >= min_monthly_usd)
     ]
-    findings.sort(key=lambda f: (f.monthly_usd is None, -(f.monthly_usd or 0), f.resource))
+    findings.sort(
+        key=lambda f: (f.monthly_usd is None, -(f.monthly_usd or 0), f.region, f.resource)
+    )
     by_kind: dict[str, KindTotal] = {}
     for f in findings:
         so_far = by_kind.get(f.kind, KindTotal(count=0, monthly_usd=0))
@@ -78,29 +90,31 @@ def present(sweep: Sweep, min_monthly_usd: float, limit: int, cursor: str | None
         by_kind[f.kind] = KindTotal(count=so_far.count + 1, monthly_usd=usd)
     shown = page(findings, cursor=cursor, limit=limit)
     monthly = round(sum(f.monthly_usd or 0 for f in findings), 2)
-    at_least = bool(sweep.unread) or any(f.monthly_usd is None for f in findings)
+    unread = swept.unread(lambda sweep: sweep.unread)
+    at_least = bool(unread) or any(f.monthly_usd is None for f in findings)
+    looked_at: Counter[str] = Counter()
+    for sweep in swept.read.values():
+        looked_at.update(sweep.looked_at)
+    missed = f"; {len(unread)} things could not be read or judged" if unread else ""
+    if findings:
+        summary = (
+            f"{len(findings)} findings, {'at least ' if at_least else ''}${monthly:,.2f} a month, "
+            f"in {swept.where}{missed}"
+        )
+    else:
+        looked = ", ".join(f"{n} {what}" for what, n in looked_at.items()) or "nothing"
+        summary = f"Nothing found in {swept.where} among {looked}{missed}"
     return Waste(
-        summary=_summary(sweep, findings, monthly, at_least),
+        summary=summary,
         monthly_usd=monthly,
         is_lower_bound=at_least,
         total=len(findings),
         by_kind=by_kind,
         findings=shown.items,
         cursor=shown.cursor,
-        unread=[note[:300] for note in sweep.unread[:MOST_UNREAD]]
-        + ([f"{len(sweep.unread) - MOST_UNREAD} more"] if len(sweep.unread) > MOST_UNREAD else []),
-        looked_at=sweep.looked_at,
-        region=sweep.book.region,
-        prices_as_of=sweep.book.as_of,
-    )
-
-
-def _summary(sweep: Sweep, findings: list[Finding], monthly: float, at_least: bool) -> str:
-    looked = ", ".join(f"{n} {what}" for what, n in sweep.looked_at.items()) or "nothing"
-    missed = f"; {len(sweep.unread)} things could not be read or judged" if sweep.unread else ""
-    if not findings:
-        return f"Nothing found in {sweep.book.region} among {looked}{missed}"
-    return (
-        f"{len(findings)} findings, {'at least ' if at_least else ''}${monthly:,.2f} a month, "
-        f"in {sweep.book.region}{missed}"
+        unread=[note[:300] for note in unread[:MOST_UNREAD]]
+        + ([f"{len(unread) - MOST_UNREAD} more"] if len(unread) > MOST_UNREAD else []),
+        looked_at=dict(looked_at),
+        region=swept.region,
+        prices_as_of=price_book(swept.home.region).as_of,
     )

@@ -40,6 +40,7 @@ class Finding(BaseModel):
     model_config = ConfigDict(frozen=True)
     kind: WasteKind
     resource: str
+    region: str = ""
     name: str = ""
     why: str
     monthly_usd: float | None = Field(
@@ -70,6 +71,14 @@ class Sweep:
             return None
         self.looked_at[what] = len(found)
         return found
+
+    def kept(self) -> list[Finding]:
+        """The findings that are in no other one, each with its region."""
+        return [
+            f.model_copy(update={"region": self.aws.region})
+            for f in self.findings
+            if (f.kind, f.resource) not in self.covered
+        ]
 
     def undetermined(self, what: str, ids: list[str]) -> None:
         """Say which resources could not be judged, with the first few by name."""

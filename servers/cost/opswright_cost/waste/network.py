@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opswright_core.aws import tags_of
+from opswright_core.parallel import each
 from opswright_core.text import clean
 from opswright_core.verdicts import Unread, attempt
 from opswright_cost.components import Component, monthly_usd
@@ -58,7 +59,8 @@ def _balancers(sweep: Sweep, balancers: list[dict[str, Any]]) -> None:
     if isinstance(traffic, Unread):
         sweep.unread.append(f"load balancer traffic: {traffic.reason}")
         traffic = {}
-    targets = attempt(lambda: _target_counts(sweep, balancers))
+    silent = {b["LoadBalancerArn"] for b in balancers if traffic.get(b["LoadBalancerArn"]) is None}
+    targets = attempt(lambda: _target_counts(sweep, silent)) if silent else {}
     if isinstance(targets, Unread):
         sweep.unread.append(f"load balancer targets: {targets.reason}")
         targets = {}
@@ -109,16 +111,26 @@ def _balancer_traffic(sweep: Sweep, balancers: list[dict[str, Any]]) -> dict[str
     }
 
 
-def _target_counts(sweep: Sweep, balancers: list[dict[str, Any]]) -> dict[str, int]:
-    """How many targets each load balancer has registered in its target groups."""
-    counts = {balancer["LoadBalancerArn"]: 0 for balancer in balancers}
+def _target_counts(sweep: Sweep, arns: set[str]) -> dict[str, int]:
+    """How many targets each of these load balancers has registered in its target groups.
+
+    A call for each group: only for balancers whose traffic does not tell whether they are used.
+    """
     client = sweep.aws.client("elbv2")
-    for group in sweep.aws.pages("elbv2", "describe_target_groups", "TargetGroups"):
-        owners = [arn for arn in group.get("LoadBalancerArns", []) if arn in counts]
-        if owners:
-            health = client.describe_target_health(TargetGroupArn=group["TargetGroupArn"])
-            for arn in owners:
-                counts[arn] += len(health["TargetHealthDescriptions"])
+    groups = [
+        group
+        for group in sweep.aws.pages("elbv2", "describe_target_groups", "TargetGroups")
+        if not arns.isdisjoint(group.get("LoadBalancerArns", []))
+    ]
+
+    def registered(group: dict[str, Any]) -> int:
+        health = client.describe_target_health(TargetGroupArn=group["TargetGroupArn"])
+        return len(health["TargetHealthDescriptions"])
+
+    counts = dict.fromkeys(arns, 0)
+    for group, count in zip(groups, each(groups, registered), strict=True):
+        for arn in arns.intersection(group["LoadBalancerArns"]):
+            counts[arn] += count
     return counts
 
 

@@ -3,11 +3,12 @@
 from typing import Any
 
 from opswright_core.aws import is_absent
+from opswright_core.parallel import each
 from opswright_core.text import clean
 from opswright_core.verdicts import Unread, attempt
 from opswright_cost.waste.findings import Finding, Sweep
 
-MOST_BUCKETS = 200
+MOST_BUCKETS = 500
 """Each bucket takes two calls; more than these are counted and said, not read."""
 GIB = 1024**3
 
@@ -19,8 +20,9 @@ def find_retention_waste(sweep: Sweep) -> None:
     unit = sweep.book.find("log_storage_gb_month")
     sweep.findings += [_log_finding(g, unit) for g in groups or [] if "retentionInDays" not in g]
     buckets = sweep.read("buckets", lambda: _buckets(sweep)) or []
-    for bucket in buckets[:MOST_BUCKETS]:
-        missing = attempt(lambda bucket=bucket: _missing_rules(sweep, bucket))  # type: ignore[misc]
+    looked_at = buckets[:MOST_BUCKETS]
+    answers = each(looked_at, lambda bucket: attempt(lambda: _missing_rules(sweep, bucket)))
+    for bucket, missing in zip(looked_at, answers, strict=True):
         if isinstance(missing, Unread):
             sweep.unread.append(f"lifecycle of bucket {bucket}: {missing.reason}")
         elif missing:

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from opswright_core.agent.place import InRegion, InRegions
 from opswright_core.agent.report import AgentMessage, Memory, Outcome
 from opswright_core.agent.skills import FromText, skill
-from opswright_metrics.skills.place import AsgName, InRegion, TargetGroupArn
+from opswright_metrics.skills.place import AsgName, TargetGroupArn
 
 if TYPE_CHECKING:
     from opswright_core.agent.worker import Worker
@@ -65,9 +66,9 @@ async def explain_web_tier(worker: "Worker", inputs: WebTier) -> Outcome:
     "which alarms are firing",
     "triage the alarms",
     "what alarms are in alarm state right now",
-    "triage the firing alerts",
+    "triage the firing alerts in all regions, everywhere",
 )
-async def triage_firing_alarms(worker: "Worker", inputs: InRegion) -> Outcome:
+async def triage_firing_alarms(worker: "Worker", inputs: InRegions) -> Outcome:
     """Triage the alarms that are firing: what they are about, likely why, what to do first."""
     found = await worker.call("triage_alarms", **inputs.where)
     first = found["groups"][0]["next"] if found["groups"] else ""
@@ -79,9 +80,9 @@ async def triage_firing_alarms(worker: "Worker", inputs: InRegion) -> Outcome:
     "is everything healthy in eu-west-1",
     "check the health of the account",
     "give me a health overview of the region",
-    "is anything broken or failing",
+    "is anything broken or failing everywhere, in all regions, across the account",
 )
-async def check_overall_health(worker: "Worker", inputs: InRegion) -> Outcome:
+async def check_overall_health(worker: "Worker", inputs: InRegions) -> Outcome:
     """Check whether everything is healthy: alarms, targets, instances and databases of a region."""
     found = await worker.call("get_health", **inputs.where)
     outputs: dict[str, Any] = {"health": found}

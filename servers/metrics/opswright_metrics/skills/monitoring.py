@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from opswright_core.agent.place import InRegion
 from opswright_core.agent.report import AgentMessage, Memory, Outcome
 from opswright_core.agent.skills import FromText, skill
-from opswright_metrics.skills.place import AsgName, InRegion, TargetGroupArn
+from opswright_metrics.skills.place import AsgName, TargetGroupArn
 
 if TYPE_CHECKING:
     from opswright_core.agent.worker import Worker

@@ -1,16 +1,11 @@
-"""The region that a task names."""
+"""What a task names: a target group, an Auto Scaling group."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from opswright_core.agent.skills import FromText
 
-Region = Annotated[
-    str | None,
-    Field(description="AWS region, like eu-west-1"),
-    FromText(r"\b([a-z]{2}(?:-gov)?-(?:central|(?:north|south)?(?:east|west)?)-\d)\b"),
-]
 TargetGroupArn = Annotated[
     str | None,
     Field(description="ARN of the target group"),
@@ -21,14 +16,3 @@ AsgName = Annotated[
     Field(description="Auto Scaling group"),
     FromText(r"(?:auto ?scaling group|asg)\s+[\"'`]?([\w.-]+)"),
 ]
-
-
-class InRegion(BaseModel):
-    """Inputs of a skill that looks at one region."""
-
-    region: Region = None
-
-    @property
-    def where(self) -> dict[str, Any]:
-        """The `target` argument of a tool, or nothing for the server's own region."""
-        return {"target": {"region": self.region}} if self.region else {}

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from opswright_core.aws import HERE, Aws, Target
+from opswright_core.aws import HERE, Aws
 from opswright_core.pages import Page, page
-from opswright_core.runtime import aws
+from opswright_core.regions import WideTarget, over_regions
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
 from opswright_metrics.tools.parameters import Cursor
@@ -21,6 +21,7 @@ class AlarmLine(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     name: str
+    region: str
     state: AlarmState
     metric: str = Field(description="namespace/metric, or what it is composed of")
     condition: str
@@ -34,25 +35,36 @@ def list_alarms(
     state: Annotated[AlarmState | None, Field(description="Only in this state")] = None,
     name_prefix: Annotated[str | None, Field(description="Only named so", max_length=255)] = None,
     cursor: Cursor = None,
-    target: Target = HERE,
+    target: WideTarget = HERE,
 ) -> Page[AlarmLine]:
     """List CloudWatch alarms with their state and why."""
-    metric_alarms, composites = read_alarms(aws(target), state, name_prefix)
+    found = over_regions(target, lambda a: _lines(a, state, name_prefix))
     lines = sorted(
-        [*map(_metric_line, metric_alarms), *map(_composite_line, composites)],
-        key=lambda line: (line.state != "ALARM", line.name),
+        (line for part in found.read.values() for line in part),
+        key=lambda line: (line.state != "ALARM", line.region, line.name),
     )
     firing = sum(line.state == "ALARM" for line in lines)
     silent = sum(line.notifies == 0 for line in lines)
     summary = f"{len(lines)} alarms, {firing} firing, {silent} notify nobody"
-    return page(lines, cursor=cursor, summary=summary)
+    where = f"{found.where}: " if found.is_wide else ""
+    return page(lines, cursor=cursor, summary=where + summary, unread=found.unread())
+
+
+def _lines(a: Aws, state: str | None, name_prefix: str | None) -> list[AlarmLine]:
+    metric_alarms, composites = read_alarms(a, state, name_prefix)
+    return [
+        *(_metric_line(alarm, a.region) for alarm in metric_alarms),
+        *(_composite_line(alarm, a.region) for alarm in composites),
+    ]
 
 
 @read_tool
-def triage_alarms(target: Target = HERE) -> Triage:
+def triage_alarms(target: WideTarget = HERE) -> Triage:
     """Which alarms are firing, about what, likely why, and what to do first."""
-    metric_alarms, composites = read_alarms(aws(target), "ALARM", None)
-    return triage([_alarm(found) for found in metric_alarms], composites=len(composites))
+    found = over_regions(target, lambda a: read_alarms(a, "ALARM", None))
+    alarms = [_alarm(alarm, region) for region, part in found.read.items() for alarm in part[0]]
+    composites = sum(len(part[1]) for part in found.read.values())
+    return triage(alarms, composites=composites, unread=found.unread())
 
 
 def read_alarms(
@@ -77,7 +89,7 @@ def read_alarms(
     return found("MetricAlarms"), found("CompositeAlarms")
 
 
-def _metric_line(found: dict[str, Any]) -> AlarmLine:
+def _metric_line(found: dict[str, Any], region: str) -> AlarmLine:
     statistic = found.get("Statistic") or found.get("ExtendedStatistic") or "expression"
     condition = (
         f"{statistic} {found.get('ComparisonOperator', '')} {found.get('Threshold', 0):g}, "
@@ -85,16 +97,17 @@ def _metric_line(found: dict[str, Any]) -> AlarmLine:
         f"{found['EvaluationPeriods']} x {found.get('Period', 0)} s"
     )
     metric = f"{found.get('Namespace', '')}/{found.get('MetricName', 'expression')}"
-    return _line(found, clean(metric, 300), condition)
+    return _line(found, region, clean(metric, 300), condition)
 
 
-def _composite_line(found: dict[str, Any]) -> AlarmLine:
-    return _line(found, "composite", clean(found.get("AlarmRule", ""), 300))
+def _composite_line(found: dict[str, Any], region: str) -> AlarmLine:
+    return _line(found, region, "composite", clean(found.get("AlarmRule", ""), 300))
 
 
-def _line(found: dict[str, Any], metric: str, condition: str) -> AlarmLine:
+def _line(found: dict[str, Any], region: str, metric: str, condition: str) -> AlarmLine:
     return AlarmLine(
         name=clean(found["AlarmName"], 255),
+        region=region,
         state=found["StateValue"],
         metric=metric,
         condition=condition,
@@ -104,10 +117,11 @@ def _line(found: dict[str, Any], metric: str, condition: str) -> AlarmLine:
     )
 
 
-def _alarm(found: dict[str, Any]) -> Alarm:
+def _alarm(found: dict[str, Any], region: str) -> Alarm:
     dimensions = {d["Name"]: clean(d["Value"], 255) for d in found.get("Dimensions") or []}
     return Alarm(
         name=clean(found["AlarmName"], 255),
+        region=region,
         namespace=found.get("Namespace", ""),
         metric=found.get("MetricName", "expression"),
         dimensions=dimensions,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from opswright_core.aws import HERE, Aws, Target
 from opswright_core.errors import BadInputError
 from opswright_core.pages import Page, page
+from opswright_core.regions import WideTarget, over_regions
 from opswright_core.runtime import aws
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
@@ -35,6 +36,7 @@ class LogGroupLine(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     name: str
+    region: str
     stored_bytes: int
     retention_days: int | None = Field(description="None: kept for ever")
 
@@ -64,21 +66,27 @@ class LogSummary(BaseModel):
 def list_log_groups(
     prefix: Annotated[str, Field(description="Only named so", max_length=512)] = "",
     cursor: Cursor = None,
-    target: Target = HERE,
+    target: WideTarget = HERE,
 ) -> Page[LogGroupLine]:
     """List CloudWatch log groups with their size and retention."""
     only = {"logGroupNamePrefix": prefix} if prefix else {}
-    found = aws(target).pages("logs", "describe_log_groups", "logGroups", **only)
+    found = over_regions(
+        target, lambda a: a.pages("logs", "describe_log_groups", "logGroups", **only)
+    )
     lines = [
         LogGroupLine(
             name=clean(group["logGroupName"], 512),
+            region=region,
             stored_bytes=group.get("storedBytes", 0),
             retention_days=group.get("retentionInDays"),
         )
-        for group in found
+        for region, groups in found.read.items()
+        for group in groups
     ]
     for_ever = sum(line.retention_days is None for line in lines)
-    return page(lines, cursor=cursor, summary=f"{len(lines)} log groups, {for_ever} kept for ever")
+    where = f"{found.where}: " if found.is_wide else ""
+    summary = f"{where}{len(lines)} log groups, {for_ever} kept for ever"
+    return page(lines, cursor=cursor, summary=summary, unread=found.unread())
 
 
 @read_tool(toolset="logs")

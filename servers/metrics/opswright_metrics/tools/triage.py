@@ -61,6 +61,7 @@ class Alarm(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     name: str
+    region: str = ""
     namespace: str = ""
     metric: str
     dimensions: dict[str, str] = Field(default_factory=dict)
@@ -72,6 +73,7 @@ class AlarmGroup(BaseModel):
     """The firing alarms about one resource."""
 
     resource: str
+    region: str
     severity: Severity
     alarms: list[str]
     metrics: list[str]
@@ -89,6 +91,7 @@ class Triage(BaseModel):
         description="What would explain several of them; '' when nothing does"
     )
     summary: str
+    unread: list[str] = Field(default_factory=list, description="Regions that could not be read")
 
 
 def severity(metric: str) -> Severity:
@@ -96,19 +99,23 @@ def severity(metric: str) -> Severity:
     return METRICS[metric][0] if metric in METRICS else "medium"
 
 
-def triage(alarms: Sequence[Alarm], composites: int = 0) -> Triage:
-    """Group by resource, order by severity and then by who went off first."""
-    by_resource: dict[str, list[Alarm]] = {}
+def triage(alarms: Sequence[Alarm], composites: int = 0, unread: Sequence[str] = ()) -> Triage:
+    """Group by region and resource, order by severity and then by who went off first."""
+    by_resource: dict[tuple[str, str], list[Alarm]] = {}
+    by_region: dict[str, list[Alarm]] = {}
     for alarm in alarms:
-        by_resource.setdefault(resource_of(alarm), []).append(alarm)
+        by_resource.setdefault((alarm.region, resource_of(alarm)), []).append(alarm)
+        by_region.setdefault(alarm.region, []).append(alarm)
     groups = sorted(
-        (_group(resource, members) for resource, members in by_resource.items()),
+        (_group(region, resource, members) for (region, resource), members in by_resource.items()),
         key=lambda g: (_ORDER[g.severity], g.since.timestamp() if g.since else 0.0, g.resource),
     )
-    cause = common_cause(alarms)
+    several = len(by_region) > 1
+    causes = [(region, common_cause(members)) for region, members in by_region.items()]
+    cause = " ".join(f"{region}: {said}" if several else said for region, said in causes if said)
     also = f" ({composites} composite alarms fire too)" if composites else ""
     if not alarms:
-        summary = f"No metric alarm is firing{also}."
+        summary = f"No metric alarm is firing{also}{' where it was read' if unread else ''}."
     else:
         critical = sum(g.severity == "critical" for g in groups)
         first = f" First: {groups[0].resource}: {groups[0].next}"
@@ -116,7 +123,13 @@ def triage(alarms: Sequence[Alarm], composites: int = 0) -> Triage:
             f"{len(alarms)} alarms firing about {len(groups)} resources{also}, {critical} of them "
             f"critical.{' Likely: ' + cause if cause else ''}{first}"
         )
-    return Triage(firing=len(alarms), groups=groups[:30], common_cause=cause, summary=summary)
+    return Triage(
+        firing=len(alarms),
+        groups=groups[:30],
+        common_cause=cause,
+        summary=summary,
+        unread=list(unread),
+    )
 
 
 def resource_of(alarm: Alarm) -> str:
@@ -128,11 +141,12 @@ def resource_of(alarm: Alarm) -> str:
     return f"{alarm.namespace} {values}".strip() or alarm.name
 
 
-def _group(resource: str, members: list[Alarm]) -> AlarmGroup:
+def _group(region: str, resource: str, members: list[Alarm]) -> AlarmGroup:
     worst = min(members, key=lambda alarm: _ORDER[severity(alarm.metric)])
     known = METRICS.get(worst.metric)
     return AlarmGroup(
         resource=resource,
+        region=region,
         severity=severity(worst.metric),
         alarms=sorted(alarm.name for alarm in members)[:20],
         metrics=sorted({alarm.metric for alarm in members}),

@@ -5,11 +5,11 @@ Each part is read on its own, so that a refused call leaves the rest known and i
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, TypeVar
 
 from opswright_core.aws import Aws
 from opswright_core.errors import NotFoundError
+from opswright_core.parallel import each
 from opswright_core.text import clean
 from opswright_core.verdicts import Unread, attempt
 from opswright_metrics.identifiers import load_balancer_dimension, target_group_dimension
@@ -78,19 +78,16 @@ def _read(read: Callable[[], T], missing: str | None) -> T | Unread:
     return value
 
 
-def load_target_groups(a: Aws, arns: list[str] | None, most: int = 100) -> list[TargetGroup]:
+def load_target_groups(a: Aws, arns: list[str] | None, most: int = 500) -> list[TargetGroup]:
     """The target groups of these ARNs (None: all); the health of the first `most` is read."""
     if arns == []:
         return []
     only = {"TargetGroupArns": arns} if arns else {}
     found = a.pages("elbv2", "describe_target_groups", "TargetGroups", **only)
     skipped = Unread(operation="", reason=f"only the first {most} target groups are looked at")
-    return [
-        _target_group(
-            g, attempt(partial(_targets, a, g["TargetGroupArn"])) if n < most else skipped
-        )
-        for n, g in enumerate(found)
-    ]
+    read = each(found[:most], lambda g: attempt(lambda: _targets(a, g["TargetGroupArn"])))
+    left_out = [skipped] * (len(found) - len(read))
+    return [_target_group(g, t) for g, t in zip(found, [*read, *left_out], strict=True)]
 
 
 def _target_group(g: dict[str, Any], targets: tuple[TargetHealth, ...] | Unread) -> TargetGroup:

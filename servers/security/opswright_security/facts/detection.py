@@ -3,7 +3,7 @@
 from typing import Any
 
 from opswright_core.verdicts import Unread
-from opswright_security.reading import Fact, Reader, picked
+from opswright_security.reading import Fact, Reader, account_wide, picked
 
 
 def load_trails(reader: Reader) -> list[Fact]:
@@ -21,12 +21,14 @@ def load_trails(reader: Reader) -> list[Fact]:
                 ),
                 "selectors": selectors,
             },
+            region=trail.get("HomeRegion", ""),
         )
 
     found = reader.call("cloudtrail", "describe_trails", includeShadowTrails=True)["trailList"]
     return reader.each(found, one)
 
 
+@account_wide
 def load_trail_coverage(reader: Reader) -> list[Fact]:
     """One fact: all `trails` of the account as this region sees them."""
     return [Fact("account", {"trails": reader.load(load_trails)})]

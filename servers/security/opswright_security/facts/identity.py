@@ -4,20 +4,23 @@ from collections.abc import Iterable
 from typing import Any
 
 from opswright_core.verdicts import Unread, attempt
-from opswright_security.reading import Fact, Reader, picked
+from opswright_security.reading import Fact, Reader, account_wide, picked
 
 
+@account_wide
 def load_summary(reader: Reader) -> list[Fact]:
     """IAM's counts for the account, one fact."""
     return [Fact("root", reader.call("iam", "get_account_summary")["SummaryMap"])]
 
 
+@account_wide
 def load_password_policy(reader: Reader) -> list[Fact]:
     """The password policy, one fact; without fields when there is none."""
     answer = reader.call("iam", "get_account_password_policy", absent={})
     return [Fact("password-policy", answer.get("PasswordPolicy", {}))]
 
 
+@account_wide
 def load_users(reader: Reader) -> list[Fact]:
     """Users with `console`, `mfa` and `keys` (each may be Unread), and `read_at`."""
 
@@ -49,6 +52,7 @@ def _keys(reader: Reader, user: str) -> list[dict[str, Any]]:
     return keys
 
 
+@account_wide
 def load_access_keys(reader: Reader) -> list[Fact]:
     """Active access keys, with `LastUsed` (may be Unread or None) and `read_at`.
 
@@ -68,6 +72,7 @@ def load_access_keys(reader: Reader) -> list[Fact]:
     return facts
 
 
+@account_wide
 def load_authorization(reader: Reader) -> dict[str, list[Any]]:
     """All that IAM says on users, groups, roles and the account's own policies."""
     keys = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
@@ -87,6 +92,7 @@ def load_authorization(reader: Reader) -> dict[str, list[Any]]:
         marker = {"Marker": answer["Marker"]}
 
 
+@account_wide
 def load_user_policies(reader: Reader) -> list[Fact]:
     """Users with the names of the policies put on them directly."""
     return [
@@ -101,6 +107,7 @@ def load_user_policies(reader: Reader) -> list[Fact]:
     ]
 
 
+@account_wide
 def load_roles(reader: Reader) -> list[Fact]:
     """Roles, but for AWS's service-linked ones, with `account_id`."""
     return [
@@ -110,6 +117,7 @@ def load_roles(reader: Reader) -> list[Fact]:
     ]
 
 
+@account_wide
 def load_policies(reader: Reader) -> list[Fact]:
     """The account's own policies in force: attached managed ones and inline ones."""
     details = reader.load(load_authorization)
@@ -132,6 +140,7 @@ def _inline(details: dict[str, list[Any]]) -> Iterable[Fact]:
                 yield Fact(name, {"document": policy["PolicyDocument"]})
 
 
+@account_wide
 def load_attachments(reader: Reader) -> list[Fact]:
     """One fact: the managed policies attached to `users`, `groups` and `roles`."""
     details = reader.load(load_authorization)
@@ -146,6 +155,7 @@ def load_attachments(reader: Reader) -> list[Fact]:
     return [Fact("account", attached)]
 
 
+@account_wide
 def load_certificates(reader: Reader) -> list[Fact]:
     """TLS certificates kept in IAM, with `read_at`."""
     found = reader.pages("iam", "list_server_certificates", "ServerCertificateMetadataList")

@@ -69,8 +69,12 @@ def load_load_balancers(reader: Reader) -> list[Fact]:
         )
         return Fact(balancer["LoadBalancerName"], {**balancer, "listeners": listeners})
 
-    found = reader.pages("elbv2", "describe_load_balancers", "LoadBalancers")
-    return reader.each(found, one)
+    return reader.each(reader.load(load_balancers), one)
+
+
+def load_balancers(reader: Reader) -> list[dict[str, Any]]:
+    """Application and network load balancers, as AWS describes them."""
+    return reader.pages("elbv2", "describe_load_balancers", "LoadBalancers")
 
 
 def _facts(reader: Reader, operation: str, key: str, id_key: str) -> list[Fact]:

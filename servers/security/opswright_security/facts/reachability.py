@@ -7,8 +7,8 @@ from opswright_core.verdicts import Unread, attempt
 from opswright_security.exposure import Opening, is_world, openings
 from opswright_security.facts.compute import load_instances
 from opswright_security.facts.network import (
+    load_balancers,
     load_interfaces,
-    load_load_balancers,
     load_route_tables,
     load_security_groups,
     load_subnets,
@@ -126,8 +126,8 @@ def load_group_uses(reader: Reader) -> list[Fact]:
     seen = {group for use in uses for group in use["groups"]}
     others = [Fact(i.id, {"groups": _groups_of(i)}) for i in reader.load(load_instances)]
     others += [
-        Fact(b.id, {"groups": b.get("SecurityGroups") or []})
-        for b in reader.load(load_load_balancers)
+        Fact(b["LoadBalancerName"], {"groups": b.get("SecurityGroups") or []})
+        for b in reader.load(load_balancers)
     ]
     others += [
         Fact(d.id, {"groups": [g["VpcSecurityGroupId"] for g in d.get("VpcSecurityGroups") or []]})

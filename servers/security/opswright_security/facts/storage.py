@@ -3,9 +3,13 @@
 from typing import Any
 
 from opswright_core.verdicts import Unread
-from opswright_security.reading import Fact, Reader, picked
+from opswright_security.reading import Fact, Reader, account_wide, picked
+
+PAGED = {"PaginationConfig": {"PageSize": 1000}}
+"""S3 tells a bucket's region only where the pages have a size."""
 
 
+@account_wide
 def load_account_block(reader: Reader) -> list[Fact]:
     """The account's own S3 public access block; without fields when there is none."""
     answer = reader.call(
@@ -14,6 +18,7 @@ def load_account_block(reader: Reader) -> list[Fact]:
     return [Fact("account", answer.get("PublicAccessBlockConfiguration", {}))]
 
 
+@account_wide
 def load_buckets(reader: Reader) -> list[Fact]:
     """Buckets with what guards them (each part may be Unread).
 
@@ -40,9 +45,10 @@ def load_buckets(reader: Reader) -> list[Fact]:
                 "encryption": read("get_bucket_encryption", "ServerSideEncryptionConfiguration"),
                 "versioning": read("get_bucket_versioning", "Status"),
             },
+            region=bucket.get("BucketRegion", ""),
         )
 
-    return reader.each(reader.pages("s3", "list_buckets", "Buckets"), one)
+    return reader.each(reader.pages("s3", "list_buckets", "Buckets", **PAGED), one)
 
 
 def load_db_instances(reader: Reader) -> list[Fact]:

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from opswright_core.agent.place import InRegion, InRegions
 from opswright_core.agent.report import AgentMessage, Memory, Outcome
 from opswright_core.agent.skills import FromText, NoInputs, skill
 from opswright_core.agent.worker import Worker
@@ -13,7 +14,7 @@ from opswright_security.tools.ingress import Protocol
 _SHOWN = 10
 
 
-class ReviewInputs(BaseModel):
+class ReviewInputs(InRegion):
     """Which application to review; one of the two is enough."""
 
     vpc_id: Annotated[
@@ -26,7 +27,7 @@ class ReviewInputs(BaseModel):
     ] = None
 
 
-class ExposureInputs(BaseModel):
+class ExposureInputs(InRegions):
     """Where to look."""
 
     vpc_id: Annotated[
@@ -34,7 +35,7 @@ class ExposureInputs(BaseModel):
     ] = None
 
 
-class ComplianceInputs(BaseModel):
+class ComplianceInputs(InRegions):
     """Which benchmark."""
 
     framework: Annotated[str, Field(description="cis-3.0 or fsbp", pattern="^(cis-3.0|fsbp)$")] = (
@@ -42,7 +43,7 @@ class ComplianceInputs(BaseModel):
     )
 
 
-class CloseInputs(BaseModel):
+class CloseInputs(InRegion):
     """Which rule to close."""
 
     group_id: Annotated[
@@ -62,13 +63,14 @@ class CloseInputs(BaseModel):
 @skill(
     "audit the security of this account",
     "run a security audit",
+    "audit everything in all regions, everywhere, across the whole account",
     "check the account for security problems and misconfigurations",
     "find vulnerabilities in our AWS setup",
     risk="read",
 )
-async def audit_security(worker: Worker, inputs: NoInputs) -> Outcome:
+async def audit_security(worker: Worker, inputs: InRegions) -> Outcome:
     """Audit the account's security: IAM, network, storage, databases, logging."""
-    audit = await worker.call("audit_account")
+    audit = await worker.call("audit_account", **inputs.where)
     return Outcome(
         summary=f"{audit['summary']} {_worst(audit['findings'])}".strip(),
         outputs={
@@ -85,14 +87,16 @@ async def audit_security(worker: Worker, inputs: NoInputs) -> Outcome:
     "is anything open to the internet",
     "which security groups are exposed to the world",
     "show open ports and unused security groups",
+    "what is exposed in all regions, everywhere",
     risk="read",
 )
 async def find_exposure(worker: Worker, inputs: ExposureInputs) -> Outcome:
     """Show what security groups leave open to the internet."""
     arguments = {"vpc_id": inputs.vpc_id} if inputs.vpc_id else {}
-    found = await worker.call("audit_security_groups", **arguments)
+    found = await worker.call("audit_security_groups", **arguments, **inputs.where)
     lines = [
-        f"{e['group_id']} {e['protocol']} {e['ports']} from {e['source']} ({e['severity']})"
+        f"{e['region']} {e['group_id']} {e['protocol']} {e['ports']} from {e['source']} "
+        f"({e['severity']})"
         for e in found["exposures"][:5]
     ]
     return Outcome(
@@ -112,8 +116,8 @@ async def find_exposure(worker: Worker, inputs: ExposureInputs) -> Outcome:
 )
 async def review_deployment(worker: Worker, inputs: ReviewInputs) -> Outcome:
     """Review a deployed application: reachability, encryption, metadata, TLS, passwords."""
-    arguments = {k: v for k, v in inputs.model_dump().items() if v}
-    review = await worker.call("review_application", **arguments)
+    arguments = {k: v for k, v in inputs.model_dump(exclude={"region"}).items() if v}
+    review = await worker.call("review_application", **arguments, **inputs.where)
     return Outcome(
         summary=f"{review['summary']} {_worst(review['findings'])}".strip(),
         outputs={k: review[k] for k in ("verdict", "vpc_id", "name", "total_advisories", "unread")}
@@ -147,12 +151,12 @@ async def find_administrators(worker: Worker, inputs: NoInputs) -> Outcome:
 @skill(
     "check compliance with cis",
     "are we compliant with fsbp, the aws foundational security best practices",
-    "benchmark the account against the cis foundations",
+    "benchmark the account against the cis foundations in all regions",
     risk="read",
 )
 async def judge_compliance(worker: Worker, inputs: ComplianceInputs) -> Outcome:
     """Judge the account against a benchmark, and say what is not covered."""
-    found = await worker.call("check_compliance", framework=inputs.framework)
+    found = await worker.call("check_compliance", framework=inputs.framework, **inputs.where)
     failing = [c["id"] for c in found["controls"] if c["verdict"] == "FAIL"]
     return Outcome(
         summary=f"{found['summary']} Not covered: {len(found['not_covered'])}.",
@@ -170,7 +174,8 @@ async def judge_compliance(worker: Worker, inputs: ComplianceInputs) -> Outcome:
 )
 async def close_port(worker: Worker, inputs: CloseInputs) -> Outcome:
     """Close one inbound rule of a security group."""
-    done = await worker.call("close_security_group_rule", **inputs.model_dump())
+    rule = inputs.model_dump(exclude={"region"})
+    done = await worker.call("close_security_group_rule", **rule, **inputs.where)
     return Outcome(
         summary=done["summary"],
         outputs={"change_id": done["change_id"], **(done.get("outputs") or {})},

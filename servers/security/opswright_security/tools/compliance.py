@@ -1,18 +1,18 @@
 """Maps the checks to a public benchmark's controls, and says what is not covered."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from opswright_core.aws import HERE, Target
-from opswright_core.runtime import aws
+from opswright_core.aws import HERE
+from opswright_core.regions import WideTarget
 from opswright_core.tools import read_tool
 from opswright_core.verdicts import Verdict, worst
 from opswright_security.checks.registry import RULES
-from opswright_security.reading import Reader
-from opswright_security.rules import Outcome, run, unread_lines
+from opswright_security.everywhere import Survey, survey
+from opswright_security.rules import Rule
 
 Framework = Literal["cis-3.0", "fsbp"]
 
@@ -41,9 +41,9 @@ CONTROLS: Mapping[Framework, tuple[str, ...]] = {
 }
 _NOTES: Mapping[Framework, str] = {
     "cis-3.0": "Of the 62 controls of v3.0.0, those not covered need a person, another view or log "
-    "metric filters. Regional controls are judged in this region only.",
+    "metric filters. Regional controls are judged in these regions only.",
     "fsbp": "The list is a core of the standard for the services audited here; the standard is "
-    "larger, and Security Hub evaluates all of it. Judged in this region only; a check may be "
+    "larger, and Security Hub evaluates all of it. Judged in these regions only; a check may be "
     "stricter.",
 }
 
@@ -59,7 +59,7 @@ class ControlStatus(BaseModel):
 
 
 class Compliance(BaseModel):
-    """How an account and region stand against a benchmark."""
+    """How an account and its regions stand against a benchmark."""
 
     model_config = ConfigDict(frozen=True)
     framework: Framework
@@ -77,27 +77,27 @@ class Compliance(BaseModel):
 @read_tool
 def check_compliance(
     framework: Annotated[Framework, Field(description="CIS AWS v3.0.0 or AWS FSBP")],
-    target: Target = HERE,
+    target: WideTarget = HERE,
 ) -> Compliance:
     """Judge the account against a benchmark, control by control, and say what is not covered."""
     rules = [r for r in RULES if any(c.startswith(f"{framework}:") for c in r.controls)]
-    session = aws(target)
-    account_id = session.account_id
-    return compliance_of(framework, account_id, session.region, run(Reader(session), rules))
+    return compliance_of(framework, survey(target, rules))
 
 
-def compliance_of(
-    framework: Framework, account_id: str, region: str, outcomes: Sequence[Outcome]
-) -> Compliance:
-    """Sum outcomes up by control. A control is as bad as the worst of its checks."""
+def compliance_of(framework: Framework, found: Survey) -> Compliance:
+    """Sum a survey up by control. A control is as bad as the worst of its checks.
+
+    None passes while a region in which its checks belong could not be read.
+    """
     statuses = []
     for control in CONTROLS[framework]:
-        mapped = [o for o in outcomes if f"{framework}:{control}" in o.rule.controls]
+        mapped = [o for o in found.outcomes if f"{framework}:{control}" in o.rule.controls]
         findings = [f for o in mapped for f in o.findings]
+        dark: list[Verdict] = ["UNKNOWN"] if any(_missed(found, o.rule) for o in mapped) else []
         if mapped:
             status = ControlStatus(
                 id=control,
-                verdict=worst(f.verdict for f in findings),
+                verdict=worst([*dark, *(f.verdict for f in findings)]),
                 checks=[o.rule.id for o in mapped],
                 failing=sum(f.verdict == "FAIL" for f in findings),
             )
@@ -107,8 +107,8 @@ def compliance_of(
     seen = Counter(status.verdict for status in statuses)
     return Compliance(
         framework=framework,
-        account_id=account_id,
-        region=region,
+        account_id=found.account_id,
+        region=found.region,
         verdict=worst(status.verdict for status in statuses),
         summary=f"{len(statuses)} of {len(CONTROLS[framework])} listed controls are covered: "
         f"{seen['PASS']} pass, {seen['FAIL']} fail, {seen['UNKNOWN']} unknown.",
@@ -121,5 +121,9 @@ def compliance_of(
         controls=statuses,
         not_covered=missing,
         note=_NOTES[framework],
-        unread=unread_lines(outcomes),
+        unread=list(found.unread),
     )
+
+
+def _missed(found: Survey, rule: Rule) -> bool:
+    return bool(found.dark) and not rule.account_wide

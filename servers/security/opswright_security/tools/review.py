@@ -22,6 +22,7 @@ from opswright_security.rules import (
     at_least,
     by_weight,
     judge,
+    most,
     run,
     unread_lines,
 )
@@ -165,7 +166,7 @@ def review_of(application: Application, outcomes: Sequence[Outcome]) -> Review:
         advisories=advisories[:15],
         total_findings=len(grave),
         total_advisories=len(advisories),
-        unread=unread_lines(outcomes, 15),
+        unread=most(unread_lines(outcomes), 15),
     )
 
 
