@@ -119,7 +119,14 @@ def undo_change(change_id: ChangeId) -> Work[Undone]:
     def verify(_: Undone) -> list[Check]:
         return [_handler(rt, step).verify(step) for step in steps]
 
-    return Work(scope=_scope(rt, record), plan=plan, apply=apply, verify=verify, outputs=Undone)
+    return Work(
+        scope=_scope(rt, record),
+        plan=plan,
+        apply=apply,
+        verify=verify,
+        existing=lambda: Undone(change_id=change_id, steps=[step.description for step in steps]),
+        outputs=Undone,
+    )
 
 
 def _refuse_under_way(rt: Runtime, change_id: str) -> None:

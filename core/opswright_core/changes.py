@@ -133,6 +133,8 @@ class Work(Generic[O]):
     apply: Callable[["Recorder"], O]
     verify: Callable[[O], list[Check]]
     outputs: type[O]
+    existing: Callable[[], O] | None = None
+    """Reads the outputs of what is there, for a plan with no actions; None where none is so."""
     repeatable: bool = False
     """True when doing it twice is meant (run a command); else a verified change is not repeated."""
 

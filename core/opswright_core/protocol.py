@@ -29,7 +29,7 @@ from opswright_core.idempotency import request_key
 from opswright_core.journal import new_id
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import Runtime, runtime, stop_signal
-from opswright_core.verdicts import worst
+from opswright_core.verdicts import Check, worst
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ async def run_change(
         where=work.scope.id,
     )
     if not plan.actions and resumed is None:
-        return answer.model_copy(update={"status": "done", "reused": True})
+        return await asyncio.to_thread(_as_it_is, work, answer)
     if call.dry_run:
         following = "Call again without dry_run to make this change."
         return answer.model_copy(update={"next": following})
@@ -151,6 +151,21 @@ def _holds(work: Work[O], outputs: O | None) -> bool:
         raise
 
 
+def _as_it_is(work: Work[O], answer: Change[O]) -> Change[O]:
+    """The answer to a plan with nothing to do: what is there, read back as after a change."""
+    outputs = work.existing() if work.existing else None
+    checks = work.verify(outputs) if outputs is not None else []
+    found: dict[str, Any] = {"status": "done", "reused": True, "outputs": outputs, "checks": checks}
+    if failed := _failed(checks):
+        said = f"nothing was changed: it is there, but reading it back failed: {failed}"
+        found |= {"status": "failed", "error": said}
+    return answer.model_copy(update=found)
+
+
+def _failed(checks: list[Check]) -> str:
+    return "; ".join(f"{c.name} ({c.evidence})" for c in checks if c.verdict == "FAIL")
+
+
 def _overtaken(seen: Record | None, latest: Record | None) -> bool:
     """Whether the newest change of an intent moved on after the call had looked at it."""
     if latest is None or latest.status not in {"working", "done"}:
@@ -213,10 +228,10 @@ def _apply(
             said = f"a defect in the server ({type(exc).__name__}); see its log"
         write(change_id, kind, {"error": said})
         return True
-    failed = [f"{c.name} ({c.evidence})" for c in checks if c.verdict == "FAIL"]
+    failed = _failed(checks)
     body: dict[str, Any] = {"checks": [c.model_dump() for c in checks]}
     if failed:
-        body["error"] = f"applied, but reading it back failed: {'; '.join(failed)}"
+        body["error"] = f"applied, but reading it back failed: {failed}"
     write(change_id, "failed" if failed else "done", body)
     return True
 

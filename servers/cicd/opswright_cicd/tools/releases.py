@@ -128,16 +128,18 @@ def build_release(
     def plan() -> ChangePlan:
         release, there, warnings = describe(None)
         short = release.artifact_sha256[:12]
-        detail = "already there with the same digest: it is verified and used again"
         action = Action(
-            verb="modify" if there else "create",
+            verb="create",
             type="s3:object",
             name=f"{bucket}/{release.artifact_key}",
-            detail=detail if there else f"{release.size_bytes} bytes, SHA-256 {short}…",
+            detail=f"{release.size_bytes} bytes, SHA-256 {short}…",
         )
+        what = f"{application} {release.version} ({release.commit[:12]})"
         return ChangePlan(
-            summary=f"Release {application} {release.version} ({release.commit[:12]}) to {bucket}",
-            actions=[action],
+            summary=f"{what} is in {bucket} already, with the same digest"
+            if there
+            else f"Release {what} to {bucket}",
+            actions=[] if there else [action],
             warnings=list(warnings),
             observed={"commit": release.commit, "sha256": release.artifact_sha256, "there": there},
         )
@@ -166,5 +168,6 @@ def build_release(
         plan=plan,
         apply=lambda rec: describe(rec)[0],
         verify=verify,
+        existing=lambda: describe(None)[0],
         outputs=Release,
     )

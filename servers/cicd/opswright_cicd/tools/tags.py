@@ -55,26 +55,38 @@ def create_tag(
                 )
             if push:
                 _need_origin(repo)
+            tag_there = there is not None
+            all_there = tag_there and (not push or on_origin(repo, version))
         where = f"{path} and its origin" if push else path
-        made = Action(verb="create", type=KIND, name=version, detail=f"on {commit[:12]}")
+        detail = f"push it to origin, on {commit[:12]}" if tag_there else f"on {commit[:12]}"
+        made = Action(verb="create", type=KIND, name=version, detail=detail)
         return ChangePlan(
-            summary=f"Tag {commit[:12]} as {version} in {where}",
-            actions=[made],
+            summary=f"{version} names {commit[:12]} in {where} already"
+            if all_there
+            else f"Tag {commit[:12]} as {version} in {where}",
+            actions=[] if all_there else [made],
             observed={"commit": commit, "there": there},
         )
 
     def apply(rec: Recorder) -> CreatedTag:
         with opened(path) as repo:
             commit = rec.step("read the commit", lambda: repo.commit(ref))
+            # What others made before is not this change's to delete; a step that was cut off
+            # keeps the inverse that it was begun with.
+            missing = tagged(repo, version) is None
 
             def tag() -> dict[str, str]:
-                if tagged(repo, version) is None:
+                if missing:
                     repo.run("tag", "--annotate", f"--message={message}", "--", version, commit)
                 return {"commit": commit}
 
-            ref_made = ResourceRef(type=KIND, id=f"{path}@{version}", name=version)
-            rec.step("tag", tag, undo=[_undo(path, version, remote=False)], resource=ref_made)
-            if push:
+            rec.step(
+                "tag",
+                tag,
+                undo=[_undo(path, version, remote=False)] if missing else [],
+                resource=ResourceRef(type=KIND, id=f"{path}@{version}", name=version),
+            )
+            if push and not on_origin(repo, version):
                 rec.step(
                     "push",
                     lambda: {"pushed": repo.run("push", "origin", f"refs/tags/{version}")},
@@ -93,8 +105,18 @@ def create_tag(
                 )
         return checks
 
+    def existing() -> CreatedTag:
+        with opened(path) as repo:
+            commit = repo.commit(ref)
+        return CreatedTag(repository=path, version=version, commit=commit, pushed=push)
+
     return Work(
-        scope=Scope(id=f"git:{path}"), plan=plan, apply=apply, verify=verify, outputs=CreatedTag
+        scope=Scope(id=f"git:{path}"),
+        plan=plan,
+        apply=apply,
+        verify=verify,
+        existing=existing,
+        outputs=CreatedTag,
     )
 
 

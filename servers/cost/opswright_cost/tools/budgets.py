@@ -111,7 +111,14 @@ def create_budget(
         limit = attempt(lambda: _limit(client, where) == made.monthly_usd)
         return [check("the budget has its limit", limit, f"{made.monthly_usd:g} USD", name)]
 
-    return Work(scope=Scope.of(a), plan=plan, apply=apply, verify=verify, outputs=BudgetMade)
+    return Work(
+        scope=Scope.of(a),
+        plan=plan,
+        apply=apply,
+        verify=verify,
+        existing=lambda: BudgetMade(name=name, monthly_usd=monthly_usd),
+        outputs=BudgetMade,
+    )
 
 
 def _create(client: Any, a: Aws, name: str, monthly_usd: float, email: str) -> dict[str, str]:

@@ -105,7 +105,10 @@ def create_alarms(
                 _put(rec, a, target, name, definition, present.get(alarm))
         if a.is_emulator:
             rec.gap("This emulator stores alarms but never evaluates them and delivers nothing.")
-        names = list(definitions_)
+        return existing()
+
+    def existing() -> Alarms:
+        names = list(definitions())
         return Alarms(topic_arn=topic_arn(a, name), alarm_names=names, alarm_count=len(names))
 
     def verify(outputs: Alarms) -> list[Check]:
@@ -118,7 +121,14 @@ def create_alarms(
             checks.append(check(f"Alarm {alarm} is as wanted", not differs, evidence, alarm))
         return checks
 
-    return Work(scope=Scope.of(a), plan=plan, apply=apply, verify=verify, outputs=Alarms)
+    return Work(
+        scope=Scope.of(a),
+        plan=plan,
+        apply=apply,
+        verify=verify,
+        existing=existing,
+        outputs=Alarms,
+    )
 
 
 def read_alarms(a: Aws, names: list[str]) -> dict[str, dict[str, Any]]:

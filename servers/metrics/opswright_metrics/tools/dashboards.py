@@ -105,6 +105,9 @@ def create_dashboard(
                 action="created" if before is None else "modified",
             ),
         )
+        return existing()
+
+    def existing() -> Dashboard:
         return Dashboard(dashboard_name=name, url=_url(a, name), widgets=len(wanted()["widgets"]))
 
     def verify(_: Dashboard) -> list[Check]:
@@ -113,7 +116,14 @@ def create_dashboard(
         evidence = "read back" if same else "absent" if before is None else "its body differs"
         return [check("The dashboard is as wanted", same, evidence, name)]
 
-    return Work(scope=Scope.of(a), plan=plan, apply=apply, verify=verify, outputs=Dashboard)
+    return Work(
+        scope=Scope.of(a),
+        plan=plan,
+        apply=apply,
+        verify=verify,
+        existing=existing,
+        outputs=Dashboard,
+    )
 
 
 def read_dashboard(a: Aws, name: str) -> str | None:

@@ -110,7 +110,14 @@ def block_public_access(
         blocked = attempt(lambda: read() == wanted)
         return [check("All four settings are on", blocked, "read back from the bucket", bucket)]
 
-    return Work(scope=Scope.of(a), plan=plan, apply=apply, verify=verify, outputs=BlockedBucket)
+    return Work(
+        scope=Scope.of(a),
+        plan=plan,
+        apply=apply,
+        verify=verify,
+        existing=lambda: BlockedBucket(bucket=bucket),
+        outputs=BlockedBucket,
+    )
 
 
 def _block(s3: Any, bucket: str) -> dict[str, bool]:
@@ -191,7 +198,14 @@ def require_imdsv2(
         required = attempt(lambda: read().get("HttpTokens") == "required")
         return [check("IMDSv2 is required", required, "read back from EC2", instance_id)]
 
-    return Work(scope=Scope.of(a), plan=plan, apply=apply, verify=verify, outputs=TokensRequired)
+    return Work(
+        scope=Scope.of(a),
+        plan=plan,
+        apply=apply,
+        verify=verify,
+        existing=lambda: TokensRequired(instance_id=instance_id),
+        outputs=TokensRequired,
+    )
 
 
 def _metadata(ec2: Any, instance_id: str) -> dict[str, Any]:

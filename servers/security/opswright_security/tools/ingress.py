@@ -86,7 +86,14 @@ def close_security_group_rule(
         closed = attempt(lambda: rule() is None)
         return [check("The rule is closed", closed, f"{wanted} on {group_id}", group_id)]
 
-    return Work(scope=Scope.of(a), plan=plan, apply=apply, verify=verify, outputs=ClosedRule)
+    return Work(
+        scope=Scope.of(a),
+        plan=plan,
+        apply=apply,
+        verify=verify,
+        existing=lambda: ClosedRule(group_id=group_id, rule=str(wanted)),
+        outputs=ClosedRule,
+    )
 
 
 def _wanted(protocol: Protocol, port: str, cidr: str) -> Opening:
