@@ -7,6 +7,7 @@ replayed: whoever missed one reads the resource again. URIs match exactly.
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,6 +20,7 @@ from mcp_types import (
     EmptyResult,
     SubscribeRequestParams,
     SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
     UnsubscribeRequestParams,
 )
 
@@ -33,7 +35,14 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self._bus = _Bus()
+        self._listen = ListenHandler(self._bus)
+        self._wanted: Counter[str] = Counter()
         self._older: WeakKeyDictionary[Connection, _OlderClient] = WeakKeyDictionary()
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The URIs that somebody listens to now. From any thread."""
+        return frozenset(self._wanted)
 
     def publish(self, uri: str) -> None:
         """Say that a resource changed. From any thread; costs nothing while nobody listens."""
@@ -46,9 +55,19 @@ class Subscriptions:
     def serve(self, mcp: Any) -> None:
         """Add the requests of both eras to a FastMCP server, which ships none."""
         add = mcp._mcp_server.add_request_handler
-        add("subscriptions/listen", SubscriptionsListenRequestParams, ListenHandler(self._bus))
+        add("subscriptions/listen", SubscriptionsListenRequestParams, self._listening)
         add("resources/subscribe", SubscribeRequestParams, self._subscribe)
         add("resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe)
+
+    async def _listening(
+        self, ctx: Any, params: SubscriptionsListenRequestParams
+    ) -> SubscriptionsListenResult:
+        uris = set(params.notifications.resource_subscriptions or ())
+        self._want(uris)
+        try:
+            return await self._listen(ctx, params)
+        finally:
+            self._want_no_more(uris)
 
     async def _subscribe(self, ctx: Any, params: SubscribeRequestParams) -> EmptyResult:
         connection: Connection = ctx.session._connection  # a session is one request's
@@ -57,15 +76,27 @@ class Subscriptions:
             client = self._older[connection] = _OlderClient(connection)
             connection.exit_stack.callback(self._bus.subscribe(client.deliver))
             connection.exit_stack.callback(client.close)
+            connection.exit_stack.callback(lambda: self._want_no_more(client.uris))
         if len(client.uris) >= MOST_URIS:
             raise MCPError(INVALID_PARAMS, f"at most {MOST_URIS} subscriptions per connection")
+        self._want({str(params.uri)} - client.uris)
         client.uris.add(str(params.uri))
         return EmptyResult()
 
     async def _unsubscribe(self, ctx: Any, params: UnsubscribeRequestParams) -> EmptyResult:
         if client := self._older.get(ctx.session._connection):
+            self._want_no_more({str(params.uri)} & client.uris)
             client.uris.discard(str(params.uri))
         return EmptyResult()
+
+    def _want(self, uris: set[str]) -> None:
+        self._wanted.update(uris)
+
+    def _want_no_more(self, uris: set[str]) -> None:
+        self._wanted.subtract(uris)
+        for uri in uris:
+            if self._wanted[uri] <= 0:
+                del self._wanted[uri]
 
 
 class _Bus:

@@ -119,6 +119,31 @@ async def test_an_unsubscribed_resource_is_announced_no_more(server: Any) -> Non
         assert await inbox.until(lambda _: True) == "shelf://b"
 
 
+async def test_a_server_knows_what_is_listened_to(server: Any, era: str) -> None:
+    subject = runtime_of(server).subscriptions
+    assert subject.wanted == frozenset()
+    async with subscribed(server, era, "shelf://a", "shelf://b"):
+        assert subject.wanted == {"shelf://a", "shelf://b"}
+        async with subscribed(server, era, "shelf://a"):
+            assert subject.wanted == {"shelf://a", "shelf://b"}
+        async with asyncio.timeout(30):
+            while subject._wanted["shelf://a"] > 1:
+                await asyncio.sleep(0.01)
+        assert subject.wanted == {"shelf://a", "shelf://b"}
+    async with asyncio.timeout(30):
+        while subject.wanted:
+            await asyncio.sleep(0.01)
+
+
+async def test_what_is_subscribed_twice_is_wanted_until_unsubscribed_once(server: Any) -> None:
+    subject = runtime_of(server).subscriptions
+    async with subscribed(server, "legacy", "shelf://a", "shelf://a") as (client, _):
+        await client.session.unsubscribe_resource("shelf://a")
+        assert subject.wanted == frozenset()
+        await client.session.unsubscribe_resource("shelf://a")
+        assert subject.wanted == frozenset()
+
+
 async def test_unsubscribing_from_nothing_is_no_error(server: Any) -> None:
     async with Client(server, mode="legacy") as client:
         await client.session.unsubscribe_resource("shelf://a")

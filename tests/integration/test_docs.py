@@ -295,7 +295,8 @@ async def test_a_server_readme_names_no_tool_skill_or_resource_that_is_not_there
         tools = {tool.name for tool in await client.list_tools()}
         card = json.loads((await client.read_resource("agent://card"))[0].text)
         uris = {str(r.uri) for r in await client.list_resources()}
-        uris |= {t.uri_template for t in await client.list_resource_templates()}
+        templates = {t.uri_template for t in await client.list_resource_templates()}
+    uris |= templates | {template.partition("{?")[0] for template in templates}
     skills = {skill["name"] for skill in card["skills"]}
     verbs = {name.partition("_")[0] for name in tools | skills if "_" in name}
     known = tools | skills

@@ -3,7 +3,7 @@
 from math import isfinite
 from typing import Any, TypeVar
 
-from opswright_core.canonical import canonical_json
+from opswright_core.canonical import size_bytes
 from opswright_core.errors import BadInputError
 from opswright_core.pages import BUDGET_BYTES, trim
 from opswright_core.redact import redact
@@ -28,7 +28,7 @@ def kept(value: T, what: str, most_bytes: int = RECORD_BYTES) -> T:
     or holds what JSON has no word for.
     """
     tidy: T = redact(_clean(value, what, DEEPEST))
-    size = len(canonical_json(tidy))
+    size = size_bytes(tidy)
     if size > most_bytes:
         raise BadInputError(
             f"{what} holds {size:,} bytes of JSON; at most {most_bytes:,} are kept. "
@@ -55,12 +55,12 @@ def _clean(value: Any, what: str, deeper: int) -> Any:
 
 def bounded(value: dict[str, Any], budget_bytes: int = BUDGET_BYTES) -> dict[str, Any]:
     """Shorten a JSON object until it fits; `shortened` then says what was left out."""
-    if len(canonical_json(value)) <= budget_bytes:
+    if size_bytes(value) <= budget_bytes:
         return value
     room = budget_bytes - 1_000  # for saying so
     value, notes = trim(value, room)
-    while len(canonical_json(value)) > room:
-        sizes = {key: len(canonical_json(inner)) for key, inner in value.items()}
+    while size_bytes(value) > room:
+        sizes = {key: size_bytes(inner) for key, inner in value.items()}
         largest = max(sizes, key=lambda key: (sizes[key], key))
         value = {**value, largest: None}
         notes.append(f"{largest}: left out, {sizes[largest]:,} bytes")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from opswright_core.canonical import canonical_json
+from opswright_core.canonical import size_bytes
 from opswright_core.errors import BadInputError
 from opswright_core.pages import PAGE_BYTES, Page
 
@@ -25,8 +25,9 @@ def cut(
     limit: int,
     place: Callable[[T], list[Any]],
     summary: str = "",
+    most_bytes: int = PAGE_BYTES,
 ) -> Page[T]:
-    """Make a page of at most `limit` items and `PAGE_BYTES` bytes.
+    """Make a page of at most `limit` items and `most_bytes` bytes.
 
     `found` holds the items after the cursor, in order, and one more than `limit` when there are
     more; `place(item)` is what its cursor names.
@@ -34,8 +35,8 @@ def cut(
     taken: list[T] = []
     size = 0
     for item in found[:limit]:
-        size += len(canonical_json(item))
-        if taken and size > PAGE_BYTES:
+        size += size_bytes(item)
+        if taken and size > most_bytes:
             break
         taken.append(item)
     more = len(taken) < len(found)

@@ -214,6 +214,24 @@ class ContextEntry(Origin):
     value: Any
 
 
+class ContextScope(BaseModel):
+    """A scope of shared values."""
+
+    model_config = ConfigDict(frozen=True)
+    scope: str
+    count: int = Field(description="How many values it holds")
+    at: str = Field(description="When one was set last")
+
+
+class KnownAgent(BaseModel):
+    """An agent that remembers, sends or receives."""
+
+    model_config = ConfigDict(frozen=True)
+    agent: str
+    memories: int
+    unacknowledged: int = Field(description="Messages to it that wait, those to all included")
+
+
 class MessageRecord(BaseModel):
     """A message to send."""
 

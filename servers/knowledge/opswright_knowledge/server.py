@@ -8,7 +8,7 @@ from fastmcp import FastMCP
 
 from opswright_core.server import build_server
 from opswright_core.settings import Settings
-from opswright_knowledge import resources
+from opswright_knowledge import publishing
 from opswright_knowledge.permissions import PERMISSIONS
 from opswright_knowledge.skills import history, inventory, recollection
 from opswright_knowledge.store import Clock, Store, utc_now
@@ -73,5 +73,5 @@ def create_server(
         requirements=["A directory it can write (or OPSWRIGHT_KNOWLEDGE_URL)"],
         extras={"store": store},
     )
-    resources.publish(server)
+    publishing.publish(server, store)
     return server

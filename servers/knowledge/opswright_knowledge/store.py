@@ -1,8 +1,8 @@
 """The store as tools see it: opened at the first use, so that a server starts quickly."""
 
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -27,15 +27,21 @@ class Store:
     def __init__(self, url: str, clock: Clock = utc_now) -> None:
         self.url = url
         self.clock = clock
+        self.on_written: Callable[[list[tuple[str, str]]], None] | None = None
+        """Called after a write is on disk, with the (kind, key) of what it wrote."""
         self._opening = threading.Lock()
         self._database: Database | None = None
 
-    def writing(self, by: Provenance | None) -> "AbstractContextManager[UnitOfWork]":
+    @contextmanager
+    def writing(self, by: Provenance | None) -> "Iterator[UnitOfWork]":
         """A write transaction in somebody's name: all of it is kept, on disk, or none.
 
         Raises OpswrightError when the database cannot be used, with what to do.
         """
-        return self._opened().writing(by or HOST, self.clock())
+        with self._opened().writing(by or HOST, self.clock()) as unit:
+            yield unit
+        if self.on_written is not None and unit.logged:
+            self.on_written(unit.logged)
 
     def reading(self) -> "AbstractContextManager[UnitOfWork]":
         """A read transaction: everything in it is seen at one moment."""

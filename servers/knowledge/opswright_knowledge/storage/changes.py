@@ -10,6 +10,9 @@ from opswright_knowledge.storage.schema import changes
 if TYPE_CHECKING:
     from opswright_knowledge.storage.unit_of_work import UnitOfWork
 
+RECENT = 10_000
+"""How many changes are looked through for the times of the last ones."""
+
 
 class Changes:
     """The change log, within a transaction."""
@@ -40,3 +43,21 @@ class Changes:
         asked = select(changes).where(*fits).order_by(changes.c.revision).limit(limit)
         rows = self._unit.connection.execute(asked).mappings()
         return [ChangeEntry.model_validate(dict(row)) for row in rows], total
+
+    def latest(self, before: int | None = None, limit: int = 50) -> list[ChangeEntry]:
+        """Changes before a revision, newest first: at most `limit` + 1."""
+        asked = select(changes).order_by(changes.c.revision.desc()).limit(limit + 1)
+        if before is not None:
+            asked = asked.where(changes.c.revision < before)
+        rows = self._unit.connection.execute(asked).mappings()
+        return [ChangeEntry.model_validate(dict(row)) for row in rows]
+
+    def last_times(self) -> dict[str, str]:
+        """When each kind of record was written last, by the latest `RECENT` changes.
+
+        A kind that was not written among them is left out.
+        """
+        recent = changes.c.revision > self._unit.revision - RECENT
+        asked = select(changes.c.kind, func.max(changes.c.at).label("at")).where(recent)
+        rows = self._unit.connection.execute(asked.group_by(changes.c.kind))
+        return {row.kind: row.at for row in rows}

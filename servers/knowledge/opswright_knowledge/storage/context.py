@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, select
 from opswright_core.canonical import canonical_json
 from opswright_core.errors import ConflictError
 from opswright_knowledge.kept import kept
-from opswright_knowledge.records import ContextEntry, Operation, Recorded
+from opswright_knowledge.records import ContextEntry, ContextScope, Operation, Recorded
 from opswright_knowledge.storage.schema import context
 
 if TYPE_CHECKING:
@@ -66,10 +66,20 @@ class Context:
         rows = self._connection.execute(asked).mappings()
         return [ContextEntry.model_validate(dict(row)) for row in rows], total
 
-    def scopes(self) -> list[str]:
-        """Every scope that holds a value."""
-        asked = select(context.c.scope).distinct().order_by(context.c.scope)
-        return [scope for (scope,) in self._connection.execute(asked)]
+    def scopes(
+        self, *, after: str | None = None, limit: int = 50
+    ) -> tuple[list[ContextScope], int]:
+        """The scopes that hold values, by name: at most `limit` + 1, and how many there are."""
+        c = context.c
+        asked = select(c.scope, func.count().label("count"), func.max(c.at).label("at"))
+        asked = asked.group_by(c.scope)
+        total = self._connection.execute(
+            select(func.count()).select_from(asked.subquery())
+        ).scalar_one()
+        if after is not None:
+            asked = asked.where(c.scope > after)
+        rows = self._connection.execute(asked.order_by(c.scope).limit(limit + 1)).mappings()
+        return [ContextScope.model_validate(dict(row)) for row in rows], total
 
 
 def _conflict(scope: str, key: str, expected: int, current: ContextEntry | None) -> str:

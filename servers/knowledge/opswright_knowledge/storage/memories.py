@@ -118,13 +118,15 @@ class Memories:
         ], total
 
     def newest(
-        self, agent: str | None = None, *, limit: int = 50
+        self, agent: str | None = None, *, before: int | None = None, limit: int = 50
     ) -> tuple[list[RememberedMemory], int]:
-        """An agent's memories, newest first: at most `limit`, and how many there are."""
+        """An agent's memories, newest first: at most `limit` + 1, and how many there are."""
         fits = self._fits(agent, None)
         counting = select(func.count()).select_from(memories).where(*fits)
         total = self._connection.execute(counting).scalar_one()
-        asked = select(memories).where(*fits).order_by(memories.c.revision.desc()).limit(limit)
+        if before is not None:
+            fits.append(memories.c.revision < before)
+        asked = select(memories).where(*fits).order_by(memories.c.revision.desc()).limit(limit + 1)
         rows = self._connection.execute(asked).mappings()
         return [RememberedMemory.model_validate(dict(row)) for row in rows], total
 

@@ -15,6 +15,7 @@ from opswright_knowledge.storage.deployments import Deployments
 from opswright_knowledge.storage.dialect import SQLite
 from opswright_knowledge.storage.memories import Memories
 from opswright_knowledge.storage.messages import Messages
+from opswright_knowledge.storage.names import Names
 from opswright_knowledge.storage.relations import Relations
 from opswright_knowledge.storage.resources import Resources
 from opswright_knowledge.storage.runs import Runs
@@ -32,6 +33,8 @@ class UnitOfWork:
         self.by = by
         self.time = now
         self.now = iso(now)
+        self.logged: list[tuple[str, str]] = []
+        """(kind, key) of what this transaction wrote."""
 
     @cached_property
     def resources(self) -> Resources:
@@ -73,6 +76,11 @@ class UnitOfWork:
         """The change log."""
         return Changes(self)
 
+    @cached_property
+    def names(self) -> Names:
+        """The names in use."""
+        return Names(self)
+
     @property
     def revision(self) -> int:
         """The latest revision, this transaction's own included."""
@@ -91,6 +99,7 @@ class UnitOfWork:
             for revision, (key, operation) in zip(revisions, entries, strict=True)
         ]  # fmt: skip
         self.connection.execute(insert(changes), lines)
+        self.logged += [(kind, key) for key, _ in entries]
         return revisions
 
     def origin(self, revision: int) -> dict[str, Any]:

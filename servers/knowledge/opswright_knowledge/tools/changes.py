@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from opswright_core.canonical import canonical_json
+from opswright_core.canonical import size_bytes
 from opswright_core.pages import PAGE_BYTES
 from opswright_core.tools import read_tool
 from opswright_knowledge.moments import iso, moment
@@ -45,7 +45,7 @@ def changes_since(
     size = 0
     shown: list[ChangeEntry] = []
     for entry in found:
-        size += len(canonical_json(entry))
+        size += size_bytes(entry)
         if shown and size > PAGE_BYTES:
             break
         shown.append(entry)

@@ -43,9 +43,10 @@ def get_context(
             found, total = store.context.find(
                 scope, after=place[0] if place else None, limit=PAGE_ITEMS
             )
-        scopes = [] if found else store.context.scopes()
+        scopes = [] if found else store.context.scopes()[0]
     summary = f"{total:,} values in {scope}"
     if not found:
         missing = f"{scope}/{key}" if key is not None else scope
-        summary = f"Nothing is set at {missing}. Scopes: {', '.join(scopes[:20]) or 'none'}"
+        known = ", ".join(one.scope for one in scopes[:20]) or "none"
+        summary = f"Nothing is set at {missing}. Scopes: {known}"
     return cut(found, total=total, limit=PAGE_ITEMS, place=lambda item: [item.key], summary=summary)

@@ -5,7 +5,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from opswright_core.canonical import canonical_json
+from opswright_core.canonical import size_bytes
 from opswright_core.pages import PAGE_BYTES
 from opswright_core.tools import read_tool
 from opswright_knowledge.records import Direction, Identifier, Reached
@@ -104,7 +104,7 @@ def find_cycles() -> Cycles:
 def _fitting(items: Sequence[T]) -> list[T]:
     size = 0
     for at, one in enumerate(items):
-        size += len(canonical_json(one))
+        size += size_bytes(one)
         if size > PAGE_BYTES:
             return list(items[:at])
     return list(items)

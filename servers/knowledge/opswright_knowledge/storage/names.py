@@ -1,0 +1,108 @@
+"""The names in use: of types, ids, applications, agents and so on, by how they begin."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select, union
+
+from opswright_knowledge.addresses import ENVIRONMENT_SCOPE
+from opswright_knowledge.records import KnownAgent
+from opswright_knowledge.storage.memories import EVERYBODY
+from opswright_knowledge.storage.schema import (
+    context,
+    deployments,
+    memories,
+    messages,
+    resources,
+    runs,
+)
+
+if TYPE_CHECKING:
+    from opswright_knowledge.storage.unit_of_work import UnitOfWork
+
+
+class Names:
+    """The names in use, within a transaction."""
+
+    def __init__(self, unit: "UnitOfWork") -> None:
+        self._unit = unit
+        self._connection = unit.connection
+
+    def beginning(
+        self,
+        what: str,
+        prefix: str = "",
+        given: Mapping[str, str] | None = None,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> tuple[list[str], int]:
+        """The names of a kind that begin so (letter case counts), in order, and how many they are.
+
+        `what` is a parameter of an address: type, id, application, environment, agent, scope, key,
+        run_id or thread; `given` are others of the same address that narrow it (the `type` of an
+        `id`). At most `limit` + 1; for anything else there are none.
+        """
+        if (source := _source(what, given or {})) is None:
+            return [], 0
+        names = source.subquery()
+        fits = [func.substr(names.c.name, 1, len(prefix)) == prefix] if prefix else []
+        counting = select(func.count()).select_from(names).where(*fits)
+        total = self._connection.execute(counting).scalar_one()
+        if after is not None:
+            fits.append(names.c.name > after)
+        asked = select(names.c.name).where(*fits).order_by(names.c.name).limit(limit + 1)
+        return list(self._connection.execute(asked).scalars()), total
+
+    def agents(self, *, after: str | None = None, limit: int = 50) -> tuple[list[KnownAgent], int]:
+        """The agents, by name: at most `limit` + 1, and how many there are."""
+        names, total = self.beginning("agent", after=after, limit=limit)
+        found = [
+            KnownAgent(
+                agent=name,
+                memories=self._unit.memories.newest(name, limit=1)[1],
+                unacknowledged=self._unit.messages.find(name, limit=1)[1],
+            )
+            for name in names
+        ]
+        return found, total
+
+
+def _source(what: str, given: Mapping[str, str]) -> Any:
+    r, d, c = resources.c, deployments.c, context.c
+    match what:
+        case "type":
+            return select(r.type.label("name")).where(r.deleted_at.is_(None)).distinct()
+        case "id":
+            kind = given.get("type")
+            fits = [r.deleted_at.is_(None), *([r.type == kind] if kind else [])]
+            return select(r.id.label("name")).where(*fits).distinct()
+        case "application":
+            return select(d.application.label("name")).distinct()
+        case "environment":
+            of = given.get("application")
+            deployed = select(d.environment.label("name")).where(
+                *([d.application == of] if of else [])
+            )
+            begin = len(ENVIRONMENT_SCOPE) + 1
+            configured = select(func.substr(c.scope, begin)).where(
+                func.substr(c.scope, 1, begin - 1) == ENVIRONMENT_SCOPE
+            )
+            return deployed.distinct() if of else union(deployed, configured)
+        case "agent":
+            m = messages.c
+            of_all: Any = union(
+                select(memories.c.agent.label("name")), select(m.sender), select(m.recipient)
+            ).subquery()
+            return select(of_all.c.name).where(of_all.c.name != EVERYBODY)
+        case "scope":
+            return select(c.scope.label("name")).distinct()
+        case "key":
+            scope = given.get("scope")
+            fits = [c.scope == scope] if scope else []
+            return select(c.key.label("name")).where(*fits).distinct()
+        case "run_id":
+            return select(runs.c.run_id.label("name"))
+        case "thread":
+            return select(messages.c.thread.label("name")).distinct()
+    return None
