@@ -11,6 +11,7 @@ from opswright_core.changes import Action, Change, ChangePlan, Record, Scope, Wo
 from opswright_core.errors import ConflictError, OpswrightError
 from opswright_core.pages import Page, page
 from opswright_core.protocol import settle
+from opswright_core.reconcile import reconcile
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import Runtime, runtime
 from opswright_core.tools import destructive_tool, read_tool
@@ -89,21 +90,28 @@ async def get_change(
 def undo_change(change_id: ChangeId) -> Work[Undone]:
     """Reverse a change by replaying its journalled inverse, last step first, and verify it."""
     rt = runtime()
-    record = load(rt, change_id)
+    record = reconcile(rt, load(rt, change_id))
     steps = record.undo_steps
+    doubts = [
+        f"Whether {step!r} took effect is not known: its answer was lost. Call {record.tool} again "
+        "with the same arguments to find out, and undo it then."
+        for step in record.in_doubt
+    ]
 
     def plan() -> ChangePlan:
         _refuse_under_way(rt, change_id)
         if record.status == "undone":
             return ChangePlan(summary=f"{change_id} has been undone already.", actions=[])
         if not steps:
-            return ChangePlan(summary=f"{change_id} made nothing that can be reversed.", actions=[])
+            nothing = "nothing else" if doubts else "nothing"
+            summary = f"{change_id} made {nothing} that can be reversed. {' '.join(doubts)}".strip()
+            return ChangePlan(summary=summary, actions=[])
         return ChangePlan(
             summary=f"Undo {record.tool}: {len(steps)} inverse steps",
             actions=[
                 Action(verb="delete", type=step.kind, name=step.description) for step in steps
             ],
-            warnings=["What is removed is gone with the data in it."],
+            warnings=["What is removed is gone with the data in it.", *doubts],
             reversible=False,
             observed={"steps": [step.description for step in steps]},
         )
@@ -117,7 +125,11 @@ def undo_change(change_id: ChangeId) -> Work[Undone]:
         return Undone(change_id=change_id, steps=[step.description for step in steps])
 
     def verify(_: Undone) -> list[Check]:
-        return [_handler(rt, step).verify(step) for step in steps]
+        unknown = [
+            Check(name=f"{step} is gone", verdict="UNKNOWN", evidence="its answer was lost")
+            for step in record.in_doubt
+        ]
+        return [*(_handler(rt, step).verify(step) for step in steps), *unknown]
 
     return Work(
         scope=_scope(rt, record),

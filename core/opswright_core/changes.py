@@ -182,6 +182,15 @@ class Record:
         ]
 
     @property
+    def in_doubt(self) -> list[str]:
+        """Steps that were sent and not answered, and whose inverse needs the answer."""
+        return [
+            name
+            for name, step in self.steps.items()
+            if step.get("undo_by_result") and not step.get("done") and not step["undo"]
+        ]
+
+    @property
     def resources(self) -> list[ResourceRef]:
         """What was touched, in the order it was."""
         return [

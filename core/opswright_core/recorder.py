@@ -50,10 +50,20 @@ class Recorder:
             result = find() if find else None
         else:
             before = [] if callable(undo) else [u.model_dump() for u in undo]
-            self._write("step_sent", {"name": name, "undo": before})
+            sent = {"name": name, "undo": before, "undo_by_result": callable(undo)}
+            self._write("step_sent", sent)
             self._steps[name] = {"undo": before}
         if result is None:
             result = self._send(name, send, in_doubt=known is not None)
+        return self._finish(name, result, undo, resource)
+
+    def _finish(
+        self,
+        name: str,
+        result: Any,
+        undo: list[UndoStep] | Callable[[Any], list[UndoStep]],
+        resource: ResourceRef | Callable[[Any], ResourceRef] | None,
+    ) -> Any:
         done: dict[str, Any] = {"name": name, "result": result}
         done["undo"] = [u.model_dump() for u in (undo(result) if callable(undo) else undo)]
         touched = resource(result) if callable(resource) else resource

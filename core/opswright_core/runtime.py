@@ -49,6 +49,8 @@ class Runtime:
     journal: "Journal"
     aws_sessions: AwsSessions = field(default_factory=AwsSessions)
     undo_handlers: "Mapping[str, UndoHandler]" = field(default_factory=dict)
+    makers: "Mapping[str, Callable[..., Any]]" = field(default_factory=dict)
+    """What returns the `Work` of each changing tool, by the tool's name."""
     running: "dict[str, asyncio.Task[Any]]" = field(default_factory=dict)
     """Changes and agent tasks under way in this process, by id."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)

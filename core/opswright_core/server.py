@@ -93,7 +93,8 @@ def build_server(
         dereference_schemas=False,  # `inline` does, once
         on_duplicate="error",
     )
-    changing = any(_changes(tool) for tool in tools)
+    rt.makers = {tool.__name__: tool.opswright_makes for tool in tools if _changes(tool)}  # type: ignore[attr-defined]
+    changing = bool(rt.makers)
     journal_tools: list[Tool] = [
         change_tools.list_changes,
         change_tools.get_change,

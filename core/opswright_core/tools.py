@@ -115,5 +115,6 @@ def _changing(fn: WorkFactory[O], risk: Risk, toolset: str) -> ChangingTool:
         "approval": Approval,
         "return": returns,
     }
+    tool_function.opswright_makes = fn
     declared: ChangingTool = _declare(tool_function, fn.__doc__, risk, toolset)
     return declared

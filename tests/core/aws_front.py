@@ -5,6 +5,7 @@ import re
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -34,6 +35,8 @@ class Front:
         """For each AssumeRole in turn how long its credentials hold; an hour after the last."""
         self.refused: set[str] = set()
         """Access keys that are expired."""
+        self.before_answer: dict[str, Callable[[], object]] = {}
+        """Done when the emulator has carried an action out, and its caller does not know it yet."""
         self.signed_by: list[tuple[str, str]] = []
         """(Action, access key) of each call."""
         self.sso_tokens: dict[str, str] = {}
@@ -90,6 +93,8 @@ class Front:
         request = urllib.request.Request(f"{self.emulator}{path}", body, kept)
         with urllib.request.urlopen(request, timeout=20) as answer:
             told = answer.read()
+        if told_before := self.before_answer.get(action):
+            told_before()
         if action == "AssumeRole":
             seconds = self.role_seconds.pop(0) if self.role_seconds else 3600
             expires = f"<Expiration>{in_seconds(seconds)}</Expiration>"

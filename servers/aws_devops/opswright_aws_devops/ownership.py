@@ -117,6 +117,7 @@ class Maker:
             lambda: {"id": self.known.get(name) or create()},
             undo=lambda result: undo(result["id"]),
             resource=lambda result: ResourceRef(type=kind, id=result["id"], name=part),
+            find=lambda: {"id": self.known[name]} if name in self.known else None,
         )
         return made["id"]
 

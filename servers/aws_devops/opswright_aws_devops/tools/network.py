@@ -162,11 +162,13 @@ def _apply(a: Aws, rec: Recorder, design: Design, target: AwsTarget) -> Network:
             "ec2:subnet", part, VpcId=vpc_id, CidrBlock=subnet.cidr, AvailabilityZone=subnet.az
         )
         made[subnet.tier].append(subnet_id)
-        table_id = {"public": public_table, "database": database_table}.get(subnet.tier)
+        tables = {"public": public_table, "database": database_table}
+        table_id = tables.get(subnet.tier) or private_tables[subnet.az]
         rec.step(
             f"associate {part}",
-            functools.partial(_associate, ec2, subnet_id, table_id or private_tables[subnet.az]),
+            functools.partial(_associate, ec2, subnet_id, table_id),
             undo=lambda result: [_disassociate(result["id"], target, a.region)],
+            find=functools.partial(_association, ec2, subnet_id, table_id),
         )
     # Routes need no undo of their own: they go with their table.
     rec.step("route public", lambda: _route_anywhere(ec2, public_table, GatewayId=igw_id))
@@ -248,11 +250,17 @@ def _detach(igw_id: str, vpc_id: str, target: AwsTarget, region: str) -> UndoSte
     )
 
 
-def _associate(ec2: Any, subnet_id: str, table_id: str) -> dict[str, str]:
+def _association(ec2: Any, subnet_id: str, table_id: str) -> dict[str, str] | None:
     (table,) = ec2.describe_route_tables(RouteTableIds=[table_id])["RouteTables"]
     for association in table["Associations"]:
         if association.get("SubnetId") == subnet_id:
             return {"id": association["RouteTableAssociationId"]}
+    return None
+
+
+def _associate(ec2: Any, subnet_id: str, table_id: str) -> dict[str, str]:
+    if there := _association(ec2, subnet_id, table_id):
+        return there
     answer = ec2.associate_route_table(RouteTableId=table_id, SubnetId=subnet_id)
     return {"id": answer["AssociationId"]}
 

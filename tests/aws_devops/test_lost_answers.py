@@ -1,0 +1,101 @@
+"""A server killed after AWS did something and before it heard of it: its undo leaves nothing."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastmcp import Client
+from fastmcp.client.transports import StdioTransport
+from tests.core.aws_front import Front
+from tests.core.processes import environment
+
+from opswright_aws_devops.server import create_server
+from opswright_core.journal import Journal
+from opswright_core.settings import Settings
+
+
+@pytest.fixture
+def front(cloud: Any) -> Iterator[Front]:
+    made = Front(cloud.endpoint)
+    yield made
+    made.close()
+
+
+def kill_the_writer(settings: Settings) -> None:
+    """End the process that the journal names as the owner of the change."""
+    journal = Journal(settings.state_dir / "journal.db", "test")
+    (change_id,) = Journal(settings.state_dir / "journal.db", "aws_devops").recent()
+    (begun,) = [e.body for e in journal.events(change_id) if e.kind == "applying"]
+    os.kill(int(begun["owner"].split(":")[1]), signal.SIGKILL)
+
+
+async def create_and_be_killed(settings: Settings, front: Front, at: str) -> str:
+    """Begin a network in a process that is killed when AWS has done `at`; its change's id."""
+    front.before_answer[at] = lambda: kill_the_writer(settings)
+    flags = ["--allow-writes", "--approvals", "auto", "--state-dir", str(settings.state_dir)]
+    transport = StdioTransport(
+        sys.executable, ["-m", "opswright_aws_devops", *flags],
+        env=environment(AWS_ENDPOINT_URL=front.url), keep_alive=False,
+    )  # fmt: skip
+    with pytest.raises(Exception):  # noqa: B017, PT011 (however a client says that it is gone)
+        async with Client(transport) as client:
+            await client.call_tool("create_network", {"name": "shop", "nat": "single"})
+    front.before_answer.clear()
+    (change_id,) = Journal(settings.state_dir / "journal.db", "aws_devops").recent()
+    return change_id
+
+
+def left(client_of: Callable[[str], Any]) -> dict[str, int]:
+    ec2 = client_of("ec2")
+    return {
+        "vpcs": sum(not v["IsDefault"] for v in ec2.describe_vpcs()["Vpcs"]),
+        "addresses": len(ec2.describe_addresses()["Addresses"]),
+        "gateways": len(ec2.describe_internet_gateways()["InternetGateways"]),
+        "nats": sum(g["State"] != "deleted" for g in ec2.describe_nat_gateways()["NatGateways"]),
+    }
+
+
+@pytest.mark.parametrize("at", ["CreateVpc", "AssociateRouteTable"])
+async def test_what_was_made_without_an_answer_is_found_and_undone(
+    settings: Settings, front: Front, client_of: Callable[[str], Any], at: str
+) -> None:
+    before = left(client_of)
+    change_id = await create_and_be_killed(settings, front, at)
+    assert left(client_of) != before
+    async with Client(create_server(settings)) as client:
+        cut_off = await client.call_tool(
+            "get_change", {"change_id": change_id}, raise_on_error=False
+        )
+        assert cut_off.structured_content["status"] == "interrupted"
+        undone = (
+            await client.call_tool("undo_change", {"change_id": change_id})
+        ).structured_content
+    assert undone["status"] == "done"
+    assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
+    assert left(client_of) == before
+
+
+async def test_what_cannot_be_looked_for_is_said_to_be_unknown(
+    settings: Settings, front: Front, client_of: Callable[[str], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    change_id = await create_and_be_killed(settings, front, "CreateInternetGateway")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("opswright_core.reconcile.validate_call", _refuse)
+        async with Client(create_server(settings)) as client:
+            call = {"change_id": change_id, "dry_run": True}
+            planned = (await client.call_tool("undo_change", call)).structured_content
+            undone = (
+                await client.call_tool("undo_change", {"change_id": change_id})
+            ).structured_content
+    doubt = "Whether 'ec2:internet-gateway shop' took effect is not known: its answer was lost."
+    assert any(doubt in warning for warning in planned["plan"]["warnings"])
+    assert "UNKNOWN" in {c["verdict"] for c in undone["checks"]}
+    assert left(client_of)["gateways"] == 1
+
+
+def _refuse(_: Any) -> Any:
+    raise PermissionError("the reads are refused")
