@@ -19,10 +19,22 @@ Way = Literal["token", "out-of-band", "elicit"]
 
 
 def approve(
-    rt: Runtime, change_id: str, call: ToolCall, scope: Scope, body: dict[str, Any], intent: str
+    rt: Runtime,
+    change_id: str,
+    call: ToolCall,
+    scope: Scope,
+    body: dict[str, Any],
+    intent: str,
+    *,
+    by_person: bool = False,
 ) -> ApprovalNeeded | None:
-    """None when the change is approved; otherwise how to approve it. Raises ApprovalError."""
+    """None when the change is approved; otherwise how to approve it. Raises ApprovalError.
+
+    `by_person` asks for a person's command where the policy would do with less.
+    """
     policy = rt.settings.approvals
+    if by_person and policy != "deny":
+        policy = "out-of-band"
     if policy == "deny":
         raise ApprovalError(
             "This server refuses every change (--approvals deny). Use dry_run to see the plan."

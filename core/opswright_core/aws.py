@@ -233,7 +233,7 @@ def _session(core: Any, region: str | None) -> Any:
     """A boto3 session that shares the services' models, megabytes each, with all the others."""
     import boto3
 
-    models = _models(core.get_config_variable("data_path"))
+    models = service_models(core.get_config_variable("data_path"))
     core.register_component("data_loader", models)
     session = boto3.Session(botocore_session=core, region_name=region)
     models.search_paths[:] = dict.fromkeys(models.search_paths)  # each session adds boto3's own
@@ -241,7 +241,8 @@ def _session(core: Any, region: str | None) -> Any:
 
 
 @functools.cache
-def _models(data_path: str | None) -> Any:
+def service_models(data_path: str | None) -> Any:
+    """The process's one loader of botocore's models of services; it keeps what it read."""
     from botocore.loaders import create_loader
 
     return create_loader(data_path)

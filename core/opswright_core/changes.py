@@ -137,6 +137,11 @@ class Work(Generic[O]):
     """Reads the outputs of what is there, for a plan with no actions; None where none is so."""
     repeatable: bool = False
     """True when doing it twice is meant (run a command); else a verified change is not repeated."""
+    by_person: bool = False
+    """True when a person has to approve it at a terminal, also where a token would do."""
+    arguments: dict[str, Any] | None = None
+    """The call's arguments as the journal may keep them, where they can hold secrets that do not
+    show by their names; None: as they were given."""
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ async def run_change(
     # A change that was cut off has a new plan, less what it had made; its approval is for that.
     body = {
         "tool": call.tool,
-        "arguments": call.arguments,
+        "arguments": call.arguments if work.arguments is None else work.arguments,
         "scope": work.scope.id,
         "summary": plan.summary,
         "actions": [action.model_dump() for action in plan.actions],
@@ -89,12 +89,13 @@ async def run_change(
     approval_digest = digest([intent, plan.observed, body["actions"]])
     request = {**body, "approval_digest": approval_digest}
     asked_at = time.monotonic()
-    if rt.settings.approvals == "elicit" and call.approval is None:
+    if rt.settings.approvals == "elicit" and call.approval is None and not work.by_person:
         needed = await ask(rt, change_id, plan, request, intent)
         if isinstance(needed, InputRequiredResult):
             return needed
     else:
-        needed = await asyncio.to_thread(approve, rt, change_id, call, work.scope, request, intent)
+        asked_for = (rt, change_id, call, work.scope, request, intent)
+        needed = await asyncio.to_thread(approve, *asked_for, by_person=work.by_person)
     patience = max(0.0, rt.settings.wait_seconds - (time.monotonic() - asked_at))
     if needed:
         asked = {"status": "needs_approval", "approval": needed, "next": needed.how}

@@ -24,6 +24,7 @@ METRIC = {
     "namespace": "AWS/EC2", "metric": "CPUUtilization", "dimensions": {"InstanceId": INSTANCE},
 }  # fmt: skip
 PATH = {"source": "internet", "destination": INSTANCE, "port": 80}
+RUN_INSTANCES = {"service": "ec2", "operation": "RunInstances"}
 PARTS = [{"kind": "ec2", "type": "m7g.large"}] * 100
 POLICY = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}] * 300}
 READS: list[tuple[str, str, dict[str, Any], int]] = [
@@ -31,6 +32,9 @@ READS: list[tuple[str, str, dict[str, Any], int]] = [
     ("aws_devops", "get_resource", {"resource_id": VPC}, EACH),
     ("aws_devops", "verify_high_availability", {"vpc_id": VPC}, EACH),
     ("aws_devops", "check_reachability", PATH, EACH),
+    ("aws_devops", "find_operation", {"query": "describe all instances", "limit": 30}, MANY),
+    ("aws_devops", "describe_operation", RUN_INSTANCES, MANY),
+    ("aws_devops", "read_aws", {"service": "ec2", "operation": "DescribeInstances"}, MANY),
     ("cost", "estimate_monthly_cost", {"components": PARTS}, MANY),
     ("cost", "estimate_existing", {}, MANY),
     ("cost", "get_spend", {}, MANY),

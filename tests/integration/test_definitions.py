@@ -25,6 +25,7 @@ VERBS = {
     "build",
     "cancel",
     "can",
+    "change",
     "changes",
     "check",
     "close",
@@ -32,8 +33,9 @@ VERBS = {
     "create",
     "delete",
     "deploy",
-    "draw",
+    "describe",
     "diagnose",
+    "draw",
     "estimate",
     "explain",
     "find",
@@ -44,6 +46,7 @@ VERBS = {
     "inspect",
     "list",
     "mark",
+    "preview",
     "read",
     "recall",
     "record",
@@ -102,6 +105,15 @@ async def test_the_default_tools_cost_at_most_3000_tokens(
 ) -> None:
     tools = await tools_of(name, settings, allow_writes=allow_writes, toolsets=DEFAULT)
     assert tokens(tools) <= MOST_TOKENS, {t.name: tokens([t]) for t in tools}
+
+
+async def test_each_further_toolset_of_aws_devops_costs_at_most_2000_tokens(
+    settings: Settings,
+) -> None:
+    every = await tools_of("aws_devops", settings)
+    for toolset in {t.meta["opswright"]["toolset"] for t in every} - DEFAULT:
+        own = [t for t in every if t.meta["opswright"]["toolset"] == toolset]
+        assert tokens(own) <= 2_000, {t.name: tokens([t]) for t in own}
 
 
 @every_server

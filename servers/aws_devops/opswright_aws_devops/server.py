@@ -5,15 +5,18 @@ from typing import Any
 
 from fastmcp import FastMCP
 
+from opswright_aws_devops.api import policy
 from opswright_aws_devops.permissions import PERMISSIONS
 from opswright_aws_devops.skills import building, inspection
 from opswright_aws_devops.tools import (
     availability,
     buckets,
+    calls,
     databases,
     inventory,
     load_balancers,
     network,
+    operations,
     reachability,
     security_groups,
     topology,
@@ -26,7 +29,7 @@ PLAYBOOK = Path(__file__).with_name("playbook.md")
 
 
 def create_server(settings: Settings) -> FastMCP[Any]:
-    """Build the server."""
+    """Build the server. Raises BadInputError for a policy file that cannot be used."""
     server = build_server(
         "aws_devops",
         title="AWS infrastructure",
@@ -43,6 +46,10 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             load_balancers.create_load_balancer,
             web_tier.create_web_tier,
             buckets.create_bucket,
+            operations.find_operation,
+            operations.describe_operation,
+            calls.read_aws,
+            calls.change_aws,
         ],
         settings=settings,
         permissions=PERMISSIONS,
@@ -57,6 +64,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             "AWS credentials: a profile, SSO or a role",
             "A region: target.region, AWS_REGION or the profile's",
         ],
+        extras={calls.RULES: policy.from_environment()},
         undo_handlers={buckets.EMPTY_AND_DELETE: buckets.BucketUndo()},
     )
     topology.add_pictures(server)

@@ -1,0 +1,351 @@
+"""Calling any AWS operation: what only reads at once, all else through the change protocol."""
+
+import uuid
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from opswright_aws_devops.api.access import Access, access_of
+from opswright_aws_devops.api.disclosure import shown
+from opswright_aws_devops.api.inverses import Inverse, Look, inverse_of, look_of, noun_of
+from opswright_aws_devops.api.models import Operation, find
+from opswright_aws_devops.api.paging import pagination_of, read_pages
+from opswright_aws_devops.api.parameters import prepared
+from opswright_aws_devops.api.policy import Call, Decision, Rules
+from opswright_aws_devops.tools.operations import OperationName, Service, refer
+from opswright_core.aws import HERE, Aws, AwsTarget, Target, is_absent
+from opswright_core.canonical import canonical_json
+from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Verb, Work
+from opswright_core.errors import ApprovalError, BadInputError
+from opswright_core.pages import trim
+from opswright_core.recorder import Recorder
+from opswright_core.runtime import aws, runtime
+from opswright_core.text import clean
+from opswright_core.tools import destructive_tool, read_tool
+from opswright_core.undo import UndoStep, aws_undo
+from opswright_core.verdicts import Check, Unread, attempt, check
+
+RULES = "aws_policy"
+"""Where the server keeps its rules, in the runtime's extras."""
+
+Parameters = Annotated[
+    dict[str, Any],
+    Field(description='As describe_operation shows; binary as text or {"base64": "…"}'),
+]
+
+DETAIL_CHARACTERS = 1_500
+KEPT_BYTES = 8_000
+"""Of an answer to a change; the journal keeps it too."""
+
+_AGAIN = ("Delete", "Put", "Update", "Modify", "Set", "Tag", "Untag", "Enable", "Disable")
+"""Verbs of operations that come to the same when they are sent twice."""
+
+
+class AwsAnswer(BaseModel):
+    """What an operation that only reads answered, without secrets."""
+
+    service: str
+    operation: str
+    access: str = Field(description="The IAM access level")
+    data: Any = Field(description="As AWS shapes it, or what `query` makes of it")
+    cursor: str | None = Field(None, description="Pass it for what comes after this")
+    summary: str
+
+
+class AwsChange(BaseModel):
+    """What an operation that changes answered, without secrets."""
+
+    service: str
+    operation: str
+    answer: Any
+
+
+@read_tool(toolset="api")
+def read_aws(
+    service: Service,
+    operation: OperationName,
+    parameters: Parameters = {},  # noqa: B006 (never changed)
+    query: Annotated[
+        str | None, Field(description="JMESPath over the answer, to keep it short", max_length=500)
+    ] = None,
+    cursor: Annotated[str | None, Field(description="From the answer before")] = None,
+    limit: Annotated[int, Field(description="Most items of a paged answer", ge=1, le=500)] = 50,
+    target: Target = HERE,
+) -> AwsAnswer:
+    """Call an AWS operation that only reads; secrets in the answer are masked."""
+    found = find(service, operation)
+    access = access_of(found)
+    name = f"{found.service} {found.name}"
+    if not access.only_reads:
+        raise BadInputError(f"{name} is for change_aws: {refer(access)}.")
+    _refuse_stream(found)
+    keep = _compiled(query)
+    ready = prepared(found, parameters)
+    a = aws(target)
+    decision = _decided(a, found, access, parameters)
+    if decision.effect == "ask":
+        raise ApprovalError(
+            f"A person has to approve {name} here ({decision.said_by}): change_aws asks for it."
+        )
+    show = _shower(found, parameters)
+    paging = pagination_of(found)
+    if paging is None:
+        if cursor is not None:
+            raise BadInputError(f"{name} answers in one piece: it takes no cursor.")
+        data = keep(show(_send(a, found, ready)))
+        return AwsAnswer(
+            service=found.service, operation=found.name, access=access.level, data=data,
+            summary=f"{name} answered",
+        )  # fmt: skip
+    listing = read_pages(
+        lambda given: _send(a, found, given),
+        paging,
+        ready,
+        show,
+        cursor=cursor,
+        limit=limit,
+        measured=keep,
+    )
+    more = "; more with the cursor" if listing.cursor else ""
+    return AwsAnswer(
+        service=found.service,
+        operation=found.name,
+        access=access.level,
+        data=keep(listing.data),
+        cursor=listing.cursor,
+        summary=f"{name}: {listing.count} {listing.key}{more}",
+    )
+
+
+@destructive_tool(toolset="api")
+def change_aws(
+    service: Service,
+    operation: OperationName,
+    parameters: Parameters = {},  # noqa: B006 (never changed)
+    target: Target = HERE,
+) -> Work[AwsChange]:
+    """Call an AWS operation that changes something: planned, approved, journalled.
+
+    Prefer a tool made for the purpose: it verifies, and undoes with certainty.
+    """
+    found = find(service, operation)
+    access = access_of(found)
+    _refuse_stream(found)
+    ready = prepared(found, parameters)
+    a = aws(target)
+    decision = _decided(a, found, access, parameters)
+    if access.only_reads and decision.effect != "ask":
+        raise BadInputError(f"{found.service} {found.name} only reads: read_aws calls it.")
+    shape = found.model.input_shape
+    kept = shown(ready, shape) if shape else {}
+    where = target.model_dump(mode="json")
+
+    def look(made: AwsChange) -> Look | None:
+        inverse = inverse_of(found, parameters, made.answer)
+        return inverse.look if inverse else look_of(found, parameters)
+
+    return Work(
+        scope=Scope.of(a),
+        plan=lambda: _plan(a, found, access, kept, decision),
+        apply=lambda rec: _apply(a, rec, found, ready, kept, target),
+        verify=lambda made: _verify(a, found, look(made)),
+        outputs=AwsChange,
+        repeatable=noun_of(found) is None,
+        by_person=decision.effect == "ask",
+        arguments={
+            "service": found.service, "operation": found.name, "parameters": kept, "target": where,
+        },
+    )  # fmt: skip
+
+
+def _decided(a: Aws, operation: Operation, access: Access, parameters: dict[str, Any]) -> Decision:
+    """What the operator's rules say. Raises ApprovalError for what they deny, naming the rule."""
+    rules: Rules = runtime().extras[RULES]
+    call = Call(operation, access, lambda: a.account_id, a.region, parameters)
+    decision = rules.decide(call)
+    if decision.effect == "deny":
+        raise ApprovalError(
+            f"{operation.service} {operation.name} is denied here by {decision.said_by}. Nothing "
+            "was sent. The operator of this server may allow it with a rule in the file of "
+            "OPSWRIGHT_AWS_POLICY."
+        )
+    return decision
+
+
+def _refuse_stream(operation: Operation) -> None:
+    model = operation.model
+    if model.has_event_stream_output or model.has_event_stream_input:
+        raise BadInputError(
+            f"{operation.service} {operation.name} goes over an event stream, which a tool call "
+            "cannot hold. find_operation may show another that answers at once."
+        )
+
+
+def _shower(operation: Operation, parameters: dict[str, Any]) -> Any:
+    shape = operation.model.output_shape
+    decrypted = parameters.get("WithDecryption") is True
+    return lambda answer: shown(answer, shape, decrypted=decrypted)
+
+
+def _compiled(query: str | None) -> Any:
+    """A function that picks what `query` asks for. Raises BadInputError for what is no JMESPath."""
+    if query is None:
+        return lambda data: data
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+
+    try:
+        expression = jmespath.compile(query)
+    except JMESPathError as exc:
+        said = clean(" ".join(str(exc).split()), 300)
+        raise BadInputError(f"query is not JMESPath: {said}") from exc
+
+    def pick(data: Any) -> Any:
+        try:
+            return expression.search(data)
+        except JMESPathError as exc:
+            raise BadInputError(f"query does not fit the answer: {clean(str(exc), 300)}") from exc
+
+    return pick
+
+
+def _send(a: Aws, operation: Operation, parameters: dict[str, Any]) -> dict[str, Any]:
+    from botocore import xform_name
+
+    client = a.client(operation.service)
+    answer: dict[str, Any] = getattr(client, xform_name(operation.name))(**parameters)
+    return answer
+
+
+def _named(operation: Operation, kept: dict[str, Any]) -> str:
+    """The names among the required parameters, or the operation's own."""
+    names = [str(kept[name]) for name in operation.required if isinstance(kept.get(name), str)]
+    return clean(", ".join(names) or operation.name, 200)
+
+
+def _verb(operation: Operation) -> Verb:
+    if operation.name.startswith(("Create", "Run", "Allocate", "Import", "Register")):
+        return "create"
+    if operation.name.startswith(("Delete", "Terminate", "Release", "Deregister", "Purge")):
+        return "delete"
+    return "modify"
+
+
+def _plan(
+    a: Aws, operation: Operation, access: Access, kept: dict[str, Any], decision: Decision
+) -> ChangePlan:
+    level = f"IAM action {access.action}, access level {access.level}"
+    touched = f", on {', '.join(access.resource_types)}" if access.resource_types else ""
+    warnings = []
+    noun = noun_of(operation)
+    if noun is None:
+        warnings.append(
+            "Irreversible here: no inverse of it is certain, so undo_change cannot reverse it."
+        )
+    else:
+        warnings.append(f"Undoing this sends Delete{noun}, with what is in it by then.")
+    if decision.effect == "ask":
+        warnings.append(f"A person has to approve it: {decision.said_by}.")
+    if not operation.model.idempotent_members and not _comes_to_the_same(operation):
+        warnings.append(
+            "Sent twice, it may take effect twice: if its answer is lost, read what is there "
+            "before calling again."
+        )
+    parameters = clean(canonical_json(kept), DETAIL_CHARACTERS)
+    return ChangePlan(
+        summary=f"{operation.service} {operation.name} in {a.account_id} {a.region}",
+        actions=[
+            Action(
+                verb=_verb(operation),
+                type=f"{operation.service}:{operation.name}",
+                name=_named(operation, kept),
+                detail=f"{parameters} ({level}{touched})",
+            )
+        ],
+        warnings=warnings,
+        reversible=noun is not None,
+    )
+
+
+def _comes_to_the_same(operation: Operation) -> bool:
+    declared = bool(operation.declared.get("idempotent"))
+    return declared or noun_of(operation) is not None or operation.name.startswith(_AGAIN)
+
+
+def _apply(
+    a: Aws,
+    rec: Recorder,
+    operation: Operation,
+    ready: dict[str, Any],
+    kept: dict[str, Any],
+    target: AwsTarget,
+) -> AwsChange:
+    # By its change's id, so that a call that is sent again after a lost answer is the same call.
+    tokens = {
+        name: str(uuid.uuid5(uuid.NAMESPACE_OID, f"{rec.change_id} {name}"))
+        for name in operation.model.idempotent_members
+        if name not in ready
+    }
+
+    def send() -> dict[str, Any]:
+        answer = _send(a, operation, {**ready, **tokens})
+        request = answer.get("ResponseMetadata", {}).get("RequestId", "")
+        said, _ = trim(_shower(operation, ready)(answer), KEPT_BYTES)
+        return {"answer": said, "request_id": request}
+
+    def undo(result: dict[str, Any]) -> list[UndoStep]:
+        inverse = inverse_of(operation, ready, result["answer"])
+        return [_undo(inverse, target, a.region)] if inverse else []
+
+    def resource(result: dict[str, Any]) -> ResourceRef:
+        inverse = inverse_of(operation, ready, result["answer"])
+        ids = ", ".join(inverse.parameters.values()) if inverse else _named(operation, kept)
+        done = {"create": "created", "delete": "deleted"}.get(_verb(operation), "modified")
+        kind = f"{operation.service}:{noun_of(operation) or operation.name}"
+        return ResourceRef.model_validate({"type": kind, "id": ids, "action": done})
+
+    name = f"{operation.service} {operation.name} {_named(operation, kept)}"
+    result: dict[str, Any] = rec.step(name, send, undo=undo, resource=resource)
+    return AwsChange(service=operation.service, operation=operation.name, answer=result["answer"])
+
+
+def _undo(inverse: Inverse, target: AwsTarget, region: str) -> UndoStep:
+    from botocore import xform_name
+
+    look = inverse.look
+    gone = (xform_name(look.operation), look.parameters, look.found) if look else None
+    names = ", ".join(inverse.parameters.values())
+    return aws_undo(
+        f"{inverse.service} {inverse.operation} {names}",
+        inverse.service,
+        xform_name(inverse.operation),
+        inverse.parameters,
+        target=target,
+        region=region,
+        gone=gone,
+        wait_gone=gone is not None,
+    )
+
+
+def _verify(a: Aws, operation: Operation, look: Look | None) -> list[Check]:
+    """Whether what was made or deleted is there or gone; UNKNOWN where no read tells."""
+    import jmespath
+
+    if look is None:
+        said = "AWS accepted the call; no read is known here that shows its effect"
+        return [Check(name=f"{operation.name} took effect", verdict="UNKNOWN", evidence=said)]
+    reading = find(operation.service, look.operation)
+
+    def there() -> bool:
+        try:
+            answer = _send(a, reading, look.parameters)
+        except Exception as exc:
+            if is_absent(exc):
+                return False
+            raise
+        return bool(jmespath.search(look.found, answer))
+
+    found = attempt(there)
+    condition = found if isinstance(found, Unread) else found is not (_verb(operation) == "delete")
+    evidence = f"{reading.name} finds {'it' if found is True else 'nothing'}"
+    return [check(f"{operation.name} took effect", condition, evidence)]
