@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from opswright_core.aws import HERE, Target
 from opswright_core.changes import Action, ChangePlan, Scope, Work
+from opswright_core.journal import Journal
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import aws, runtime
 from opswright_core.server import build_server
@@ -98,6 +99,50 @@ async def test_what_vanished_from_the_account_is_made_again(settings: Settings, 
         again = (await client.call_tool("make_vpc", {"cidr": "10.1.0.0/16"})).structured_content
     assert again["status"] == "done"
     assert again["outputs"] != first["outputs"]
+
+
+async def test_an_approval_holds_for_no_other_region_and_no_other_account(
+    settings: Settings,
+    vpcs: Vpcs,
+    client_of: Callable[[str], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, call = vpcs(), {"cidr": "10.1.0.0/16"}
+    role = "arn:aws:iam::222222222222:role/other"
+    other = client_of("sts").assume_role(RoleArn=role, RoleSessionName="other")["Credentials"]
+    asking = dataclasses.replace(settings, approvals="token")
+
+    async def make(**more: str) -> Any:
+        async with Client(create_server(asking)) as client:
+            return await client.call_tool("make_vpc", {**call, **more}, raise_on_error=False)
+
+    asked = (await make()).structured_content
+    token = asked["approval"]["token"]
+    elsewhere: list[dict[str, str]] = [
+        {"AWS_REGION": "us-east-1"},
+        {
+            "AWS_ACCESS_KEY_ID": other["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": other["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": other["SessionToken"],
+        },
+    ]
+    for environment in elsewhere:
+        with monkeypatch.context() as moved:
+            for name, value in environment.items():
+                moved.setenv(name, value)
+            refused = await make(approval=token)
+        assert refused.is_error
+        assert "another target" in refused.content[0].text
+    assert vpcs() == before
+    journal = Journal(settings.state_dir / "journal.db", "nets")
+    refusals = [
+        event.body["scope"]
+        for change_id in journal.recent()
+        for event in journal.events(change_id)
+        if event.kind == "approval_refused"
+    ]
+    assert sorted(refusals) == ["aws:123456789012:us-east-1", "aws:222222222222:eu-west-1"]
+    assert (await make(approval=token)).structured_content["status"] == "done"
 
 
 async def test_one_service_elsewhere_ends_automatic_approval(

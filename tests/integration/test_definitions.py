@@ -150,6 +150,22 @@ async def test_an_answer_may_say_that_it_was_shortened(name: str, settings: Sett
 
 
 @every_server
+async def test_a_server_that_changes_things_offers_the_undo_and_the_journal(
+    name: str, settings: Settings
+) -> None:
+    async with client_of_server(name, settings) as client:
+        tools = {tool.name: tool for tool in await client.list_tools()}
+    of_core = {"undo_change", "list_changes", "get_change"}
+    changing = {
+        tool.name
+        for tool in tools.values()
+        if (tool.meta or {})["opswright"]["risk"] in {"write", "destructive"}
+    } - of_core
+    assert of_core & set(tools) == (of_core if changing else set())
+    assert bool(changing) == (name != "knowledge")
+
+
+@every_server
 async def test_names_are_a_verb_and_an_object_and_descriptions_are_sentences(
     name: str, settings: Settings
 ) -> None:
