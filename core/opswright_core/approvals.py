@@ -82,7 +82,7 @@ def _request_person(
     rt: Runtime, change_id: str, body: dict[str, Any], intent: str
 ) -> ApprovalNeeded:
     how = (
-        f"A person runs `opswright-{rt.server.replace('_', '-')} approve {change_id}`; "
+        f"A person runs `{rt.command} approve {change_id}`; "
         f"then repeat the call with approval={change_id}."
     )
     return _request(rt, change_id, {**body, "by": "out-of-band", "proof": ""}, intent, how, None)

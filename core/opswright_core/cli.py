@@ -2,26 +2,15 @@
 
 import argparse
 import dataclasses
-import logging
-import os
 import sys
-import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import opswright_core
-from opswright_core import logs, startup, telemetry
-from opswright_core.authentication import Callers, is_loopback
-from opswright_core.errors import BadInputError, OpswrightError
-from opswright_core.lifetime import ends_with_host
-from opswright_core.protocol import THREAD_NAME
+from opswright_core import logs, telemetry
+from opswright_core.errors import OpswrightError
+from opswright_core.serving import Http, serve_http, serve_stdio
 from opswright_core.settings import ApprovalPolicy, Settings, parse_toolsets
-
-log = logging.getLogger(__name__)
-
-FINISH_SECONDS = 1.0
-"""How long changes under way may still run when the host has gone."""
 
 
 def main(
@@ -38,13 +27,9 @@ def main(
         if arguments.command == "doctor":
             return _doctor(create_server(settings), arguments)
         if arguments.transport == "http":
-            _serve_http(create_server, settings, arguments)
+            serve_http(create_server, settings, _http(arguments))
         else:
-            server = create_server(settings)
-            startup.finish()
-            with ends_with_host():
-                server.run("stdio", show_banner=False)
-                _let_changes_finish()
+            serve_stdio(create_server, settings)
     except OpswrightError as exc:
         print(f"opswright-{_dashed(name)}: {exc}", file=sys.stderr)
         return 2
@@ -133,6 +118,18 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return dataclasses.replace(Settings.from_environment(), **chosen)
 
 
+def _http(arguments: argparse.Namespace) -> Http:
+    return Http(
+        host=arguments.host,
+        port=arguments.port,
+        allowed_hosts=arguments.allowed_host or (),
+        token_file=arguments.token_file,
+        jwt_jwks_uri=arguments.jwt_jwks_uri,
+        jwt_issuer=arguments.jwt_issuer,
+        jwt_audience=arguments.jwt_audience,
+    )
+
+
 def _approve(server: Any, change_id: str) -> int:
     from opswright_core.approvals import grant, tell_granted
 
@@ -155,54 +152,6 @@ def _doctor(server: Any, arguments: argparse.Namespace) -> int:
     else:
         print(doctor.shown(lines))
     return 1 if any(line.state == "problem" for line in lines) else 0
-
-
-def _serve_http(
-    create_server: Callable[[Settings], Any], settings: Settings, arguments: argparse.Namespace
-) -> None:
-    callers = Callers.read(
-        os.environ,
-        token_file=arguments.token_file,
-        jwt_jwks_uri=arguments.jwt_jwks_uri,
-        jwt_issuer=arguments.jwt_issuer,
-        jwt_audience=arguments.jwt_audience,
-    )
-    provider = callers.provider()
-    if not is_loopback(arguments.host):
-        if provider is None:
-            raise BadInputError(
-                f"refusing to listen on {arguments.host} without authentication: name the callers "
-                "with --token-file (name:token lines), OPSWRIGHT_BEARER_TOKENS or the --jwt-* "
-                "options, or keep to --host 127.0.0.1"
-            )
-        log.warning("listening on %s without TLS; put a TLS proxy before it", arguments.host)
-    server = create_server(settings)
-    server.auth = provider
-    callers_are = "with a token" if provider else "from this machine"
-    where = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
-    print(f"serving callers {callers_are} on http://{where}:{arguments.port}/mcp", file=sys.stderr)
-    startup.finish()
-    server.run(
-        "http",
-        show_banner=False,
-        host=arguments.host,
-        port=arguments.port,
-        host_origin_protection=True,
-        allowed_hosts=arguments.allowed_host,
-        uvicorn_config={"log_config": None},  # its own writes requests to stdout
-    )
-    _let_changes_finish()
-
-
-def _let_changes_finish() -> None:
-    """Give changes under way a moment when the host has closed the server.
-
-    What is left then is `interrupted` in the journal, and the same call resumes it.
-    """
-    deadline = time.monotonic() + FINISH_SECONDS
-    for thread in threading.enumerate():
-        if thread.name.startswith(THREAD_NAME):
-            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def _dashed(name: str) -> str:

@@ -62,6 +62,12 @@ class Runtime:
     extras: dict[str, Any] = field(default_factory=dict)
     """A server's own long-lived objects (a store, a client), put there by its `create_server`."""
 
+    @property
+    def command(self) -> str:
+        """The console script of this server; the orchestrator's has its own name."""
+        dashed = self.server.replace("_", "-")
+        return dashed if dashed == "opswright" else f"opswright-{dashed}"
+
     @cached_property
     def results(self) -> ResultStore:
         """Whole answers that were shortened, for a while."""

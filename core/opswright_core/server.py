@@ -7,7 +7,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
 import functools
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from fastmcp import FastMCP
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Tool = Callable[..., Any]
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
 MOST_REASONS = 10
 ERROR_CHARACTERS = 4_000
@@ -61,6 +62,8 @@ def build_server(
     permissions: "Permissions | None" = None,
     examinations: "Sequence[Examination]" = (),
     extras: Mapping[str, Any] | None = None,
+    standard_tools: bool = True,
+    lifespan: Lifespan | None = None,
     version: str = opswright_core.__version__,
 ) -> FastMCP[Any]:
     """Build one server.
@@ -69,7 +72,9 @@ def build_server(
     `destructive_tool`; `instructions` say what the agent is for and how it works (hosts and the
     model read them); `requirements` say what it needs to do real work (for the card);
     `permissions` are the IAM actions that each tool needs, and `examinations` what else `doctor`
-    looks at. Raises BadInputError for a toolset that does not exist.
+    looks at. Without `standard_tools` it offers `tools` alone: no `handle_task`, no journal tools.
+    `lifespan` is open while the server runs. Raises BadInputError for a toolset that does not
+    exist.
     """
     rt = Runtime(
         server=name,
@@ -88,7 +93,7 @@ def build_server(
         instructions,
         version=version,
         middleware=[_Guard(rt)],
-        lifespan=_closing(rt),
+        lifespan=_closing(rt, lifespan),
         mask_error_details=True,
         dereference_schemas=False,  # `inline` does, once
         on_duplicate="error",
@@ -106,11 +111,9 @@ def build_server(
         agent_tools.cancel_task,
         agent_tools.can_handle,
     ]
-    offered: list[Tool] = [
-        *_in_toolsets(tools, settings.toolsets),
-        *(journal_tools if changing else []),
-        *own,
-    ]
+    offered = _in_toolsets(tools, settings.toolsets)
+    if standard_tools:
+        offered += [*(journal_tools if changing else []), *own]
     for tool in offered:
         if _changes(tool) and not settings.allow_writes:
             continue
@@ -153,11 +156,14 @@ def _kept(name: str) -> str:
     return runtime().results.read(name)
 
 
-def _closing(rt: Runtime) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+def _closing(
+    rt: Runtime, inner: Lifespan | None
+) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         try:
-            yield
+            async with inner() if inner else nullcontext():
+                yield
         finally:
             rt.close()
 

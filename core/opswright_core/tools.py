@@ -65,6 +65,14 @@ def record_tool(fn: F | None = None, *, toolset: str = "default") -> Any:
     return _declare(fn, fn.__doc__, "record", toolset)
 
 
+def delegating_tool(risk: Risk, toolset: str = "default") -> Callable[[F], F]:
+    """Make a function a tool of the given risk whose changes other servers make, guard and journal.
+
+    It does not go through the change protocol itself; it sees to an approval by itself.
+    """
+    return lambda fn: _declare(fn, fn.__doc__, risk, toolset)
+
+
 WorkFactory = Callable[..., Work[O]]
 ChangingTool = Callable[..., Any]
 
