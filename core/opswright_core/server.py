@@ -98,7 +98,9 @@ def build_server(
         dereference_schemas=False,  # `inline` does, once
         on_duplicate="error",
     )
-    rt.makers = {tool.__name__: tool.opswright_makes for tool in tools if _changes(tool)}  # type: ignore[attr-defined]
+    rt.makers = {
+        tool.__name__: tool.opswright_makes for tool in tools if hasattr(tool, "opswright_makes")
+    }
     changing = bool(rt.makers)
     journal_tools: list[Tool] = [
         change_tools.list_changes,

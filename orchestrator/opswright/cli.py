@@ -2,13 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from opswright import __version__
 from opswright.commands.exit_codes import DONE, USAGE
 from opswright.options import (
+    HTTP,
     AnyRunId,
     Config,
     InSandbox,
@@ -140,15 +141,17 @@ def resume(
 
 @app.command
 def approve(
-    change_id: Annotated[str, Parameter(help="A change's id, from the report of a run that waits")],
+    asked_id: Annotated[
+        str, Parameter(help="A run's id, or that of a change from the report of a run that waits")
+    ],
     /,
     *,
     json: Json = False,
 ) -> int:
-    """Approve one change that a server will not make without a person (out-of-band)."""
-    from opswright.commands.approvals import approve_change
+    """Approve, as a person, a run that waits, or one change that a server will not make alone."""
+    from opswright.commands import approvals
 
-    return approve_change(change_id, as_json=json)
+    return approvals.approve(asked_id, as_json=json)
 
 
 @app.command
@@ -165,6 +168,65 @@ def undo(
     from opswright.commands.runs import undo_run
 
     return undo_run(run_id, yes=yes, output=Output(json, json_lines, quiet))
+
+
+@app.command
+def serve(
+    *,
+    allow_writes: Annotated[
+        bool, Parameter(negative="", help="Offer to carry out plans that change things")
+    ] = False,
+    approvals: Annotated[
+        Literal["token", "elicit", "out-of-band", "deny"] | None,
+        Parameter(help="How a person approves such a plan (default: token)", show_default=False),
+    ] = None,
+    sandbox: InSandbox = False,
+    config: Config = None,
+    http: Annotated[
+        bool, Parameter(negative="", group=HTTP, help="Listen instead of stdio")
+    ] = False,
+    host: Annotated[str, Parameter(group=HTTP, help="Address")] = "127.0.0.1",
+    port: Annotated[int, Parameter(group=HTTP, help="Port")] = 8000,
+    allowed_host: Annotated[
+        tuple[str, ...],
+        Parameter(
+            group=HTTP,
+            negative="",
+            consume_multiple=False,
+            show_default=False,
+            help="A further name that clients may reach it by; may be repeated",
+        ),
+    ] = (),
+    token_file: Annotated[
+        str | None, Parameter(group=HTTP, help="Accept these callers, a line name:token each")
+    ] = None,
+    jwt_jwks_uri: Annotated[
+        str | None, Parameter(group=HTTP, help="Where a JWT issuer's keys are")
+    ] = None,
+    jwt_issuer: Annotated[
+        str | None, Parameter(group=HTTP, help="The issuer that JWTs must name")
+    ] = None,
+    jwt_audience: Annotated[
+        str | None, Parameter(group=HTTP, help="The audience that JWTs must name")
+    ] = None,
+) -> int:
+    """Be an MCP server: the whole team as one entry of a host's configuration."""
+    from opswright.commands.serving import serve as serve_hosts
+
+    return serve_hosts(
+        http=http,
+        allow_writes=allow_writes,
+        approvals=approvals,
+        in_sandbox=sandbox,
+        config=config,
+        host=host,
+        port=port,
+        allowed_hosts=allowed_host,
+        token_file=token_file,
+        jwt_jwks_uri=jwt_jwks_uri,
+        jwt_issuer=jwt_issuer,
+        jwt_audience=jwt_audience,
+    )
 
 
 @app.command

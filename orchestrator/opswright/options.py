@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 COMMON = Group("Common")
+HTTP = Group("HTTP")
 Json = Annotated[
     bool,
     Parameter(

@@ -86,6 +86,7 @@ class Session:
         """Makes a plan anew for a step that says `on_error: replan`."""
         self._crews: dict[str, Crew] = {}
         self._executor: Executor | None = None
+        self._starting = asyncio.Lock()
         self._open = AsyncExitStack()
 
     @property
@@ -206,16 +207,17 @@ class Session:
 
     async def executor(self) -> Executor:
         """What carries runs out here, durably; started at the first use."""
-        if self._executor is None:
-            self.store.wait_out(OUTAGE_SECONDS)
-            executor = Executor(
-                self.store, self.owner, self._crew_of, Recovery(self.store, self._planned_anew)
-            )
-            self._open.enter_context(Heartbeat(self.store, self.owner))
-            executor.workflow = await self._open.enter_async_context(
-                launched(self.store.url, self.place.state_dir, self.owner, executor.drive)
-            )
-            self._executor = executor
+        async with self._starting:
+            if self._executor is None:
+                self.store.wait_out(OUTAGE_SECONDS)
+                executor = Executor(
+                    self.store, self.owner, self._crew_of, Recovery(self.store, self._planned_anew)
+                )
+                self._open.enter_context(Heartbeat(self.store, self.owner))
+                executor.workflow = await self._open.enter_async_context(
+                    launched(self.store.url, self.place.state_dir, self.owner, executor.drive)
+                )
+                self._executor = executor
         return self._executor
 
     def crew(self, listener: Listener, approver: Approver, patience_seconds: float) -> Crew:

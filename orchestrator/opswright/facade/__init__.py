@@ -1,0 +1,1 @@
+"""The orchestrator as an MCP server: the whole team behind one entry of a host's configuration."""
