@@ -37,6 +37,7 @@ class Front:
         """Access keys that are expired."""
         self.before_answer: dict[str, Callable[[], object]] = {}
         """Done when the emulator has carried an action out, and its caller does not know it yet."""
+        self.connections = 0
         self.signed_by: list[tuple[str, str]] = []
         """(Action, access key) of each call."""
         self.sso_tokens: dict[str, str] = {}
@@ -46,6 +47,10 @@ class Front:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                front.connections += 1
+                super().setup()
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

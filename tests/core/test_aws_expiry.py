@@ -12,7 +12,7 @@ import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 from tests.core.aws_front import Front, in_seconds
-from tests.core.processes import ROOT, environment
+from tests.core.processes import ROOT, environment, serving
 
 from opswright_core.aws import AwsSessions, AwsTarget, translate
 from opswright_core.errors import CredentialsError
@@ -80,6 +80,19 @@ def test_a_role_whose_source_is_expired_says_so_and_works_when_it_is_renewed(
     assert networks(sessions, target) == 1
     assert front.calls("AssumeRole") == ["old", "old", "new"]
     sessions.forget()
+
+
+async def test_over_http_the_connections_to_aws_outlive_the_hosts_that_come_and_go(
+    front: Front, tmp_path: Path, era: str
+) -> None:
+    command = [sys.executable, str(ROOT / "tests/core/accounts.py")]
+    with serving(command, tmp_path / "state") as base:
+        for _ in range(3):
+            async with Client(f"{base}/mcp", mode=era) as client:
+                answer = await client.call_tool("count_networks", {})
+            assert answer.structured_content["count"] == 1
+    assert len(front.calls("DescribeVpcs")) == 3
+    assert front.connections == 1
 
 
 class Sso:
