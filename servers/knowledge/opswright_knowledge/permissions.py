@@ -22,4 +22,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     "list_runs": (),
     "record_report": (),
     "changes_since": (),
+    "export_records": (),
+    "import_records": (),
+    "prune_records": (),
 }

@@ -32,7 +32,7 @@ DeploymentStatus = Literal["pending", "running", "succeeded", "failed", "rolled_
 MemoryKind = Literal["episodic", "fact", "preference", "pattern"]
 Intent = Literal["inform", "request", "warn"]
 Direction = Literal["in", "out", "both"]
-Operation = Literal["created", "updated", "deleted", "expired"]
+Operation = Literal["created", "updated", "deleted", "expired", "pruned"]
 ChangeKind = Literal["resource", "deployment", "memory", "context", "message", "run"]
 
 MOST_SECONDS = 100 * 366 * 86_400

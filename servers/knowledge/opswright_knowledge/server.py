@@ -22,6 +22,8 @@ from opswright_knowledge.tools import (
     relations,
     reports,
     runs,
+    transfer,
+    upkeep,
 )
 
 
@@ -60,6 +62,9 @@ def create_server(
             runs.list_runs,
             reports.record_report,
             changes.changes_since,
+            transfer.export_records,
+            transfer.import_records,
+            upkeep.prune_records,
         ],
         settings=settings,
         permissions=PERMISSIONS,

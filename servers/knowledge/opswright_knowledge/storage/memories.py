@@ -33,7 +33,7 @@ class Memories:
         The same kind and text of one agent is one memory; remembering it again renews it, but a
         repeat within one run does nothing.
         """
-        self._expire()
+        self.expire()
         ids = [self._put_one(agent, record) for record in records]
         return ids, Recorded(revision=self._unit.revision, count=len(records))
 
@@ -150,13 +150,17 @@ class Memories:
             fits.append(c.kind == kind)
         return fits
 
-    def _expire(self) -> None:
+    def expire(self, *, dry_run: bool = False) -> int:
+        """Drop the memories whose time is up; returns how many."""
         c = memories.c
         asked = select(c.number, c.agent, c.memory_id).where(c.expires_at <= self._unit.now)
         rows = self._connection.execute(asked).all()
+        if dry_run:
+            return len(rows)
         gone: Operation = "expired"
         self._unit.log("memory", [(f"{row.agent}/{row.memory_id}", gone) for row in rows])
         self._delete([row.number for row in rows])
+        return len(rows)
 
     def _delete(self, numbers: list[int]) -> None:
         if numbers:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, select
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, select
 
 from opswright_core.canonical import digest
 from opswright_core.errors import BadInputError, NotFoundError
@@ -113,6 +113,34 @@ class Messages:
         return Recorded(
             revision=self._unit.revision, count=len(wanted), unchanged=len(wanted) - len(fresh)
         )
+
+    def prune(self, before: str, everybody: Sequence[str], *, dry_run: bool) -> int:
+        """Drop messages that were acknowledged before a time; returns how many.
+
+        One to all goes when each of `everybody`, but who sent it, acknowledged it by then.
+        """
+        m, a = messages.c, acknowledgements.c
+        asked = (
+            select(m.message_id, m.sender, m.recipient, a.reader)
+            .join_from(messages, acknowledgements, a.message_id == m.message_id)
+            .where(a.at < before)
+        )
+        readers: dict[tuple[str, str, str], set[str]] = {}
+        for message_id, sender, recipient, reader in self._connection.execute(asked):
+            readers.setdefault((message_id, sender, recipient), set()).add(reader)
+        done = [
+            (message_id, recipient)
+            for (message_id, sender, recipient), read in readers.items()
+            if recipient != EVERYBODY or read >= {*everybody} - {sender}
+        ]
+        if done and not dry_run:
+            pruned: Operation = "pruned"
+            self._unit.log("message", [(f"{to}/{message_id}", pruned) for message_id, to in done])
+            named = [{"an_id": message_id} for message_id, _ in done]
+            for table in (acknowledgements, messages):
+                same = table.c.message_id == bindparam("an_id")
+                self._connection.execute(delete(table).where(same), named)
+        return len(done)
 
     def _row(self, message_id: str) -> dict[str, Any] | None:
         asked = select(messages).where(messages.c.message_id == message_id)

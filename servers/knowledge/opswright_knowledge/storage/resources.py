@@ -87,6 +87,40 @@ class Resources:
             unchanged=len(merged) - len(changed),
         )
 
+    def restore(self, rows: Sequence[dict[str, Any]]) -> int:
+        """Write resources as they were elsewhere, provenance and all; returns how many.
+
+        Rows hold every column but `revision` and `words`. Where one is there that was written as
+        late or later, it stays; of one given twice the later row counts.
+        """
+        known = self._load([(row["type"], row["id"]) for row in rows])
+        latest = {(row["type"], row["id"]): row for row in sorted(rows, key=lambda row: row["at"])}
+        fresh = [
+            row for key, row in latest.items() if key not in known or known[key]["at"] < row["at"]
+        ]
+        revisions = self._unit.log(
+            "resource",
+            [(f"{row['type']}/{row['id']}", _restored(known, row)) for row in fresh],
+        )
+        self._replace(
+            [
+                {**row, "words": _words(row), "revision": revision}
+                for row, revision in zip(fresh, revisions, strict=True)
+            ]
+        )
+        return len(fresh)
+
+    def prune(self, before: str, *, dry_run: bool) -> int:
+        """Drop resources that were marked as deleted before a time; returns how many."""
+        c = resources.c
+        asked = select(c.type, c.id).where(c.deleted_at < before)
+        keys: list[Key] = [(row.type, row.id) for row in self._connection.execute(asked)]
+        if not dry_run:
+            pruned: Operation = "pruned"
+            self._unit.log("resource", [("/".join(key), pruned) for key in keys])
+            self._delete(keys)
+        return len(keys)
+
     def mark_deleted(self, keys: Sequence[ResourceKey]) -> Marked:
         """Note that resources are gone: readable by their key still, left out of lists and walks.
 
@@ -206,10 +240,7 @@ class Resources:
     def _replace(self, rows: list[dict[str, Any]]) -> None:
         if not rows:
             return
-        keys = [{"a_type": row["type"], "an_id": row["id"]} for row in rows]
-        for table in (resources, resource_tags, resource_relations):
-            same = (table.c.type == bindparam("a_type"), table.c.id == bindparam("an_id"))
-            self._connection.execute(delete(table).where(*same), keys)
+        self._delete([(row["type"], row["id"]) for row in rows])
         self._connection.execute(insert(resources), rows)
         tags = [
             {"type": row["type"], "id": row["id"], "key": key, "value": value}
@@ -225,6 +256,12 @@ class Resources:
             self._connection.execute(insert(resource_tags), tags)
         if relations:
             self._connection.execute(insert(resource_relations), relations)
+
+    def _delete(self, keys: Sequence[Key]) -> None:
+        named = [{"a_type": kind, "an_id": name} for kind, name in keys]
+        for table in (resources, resource_tags, resource_relations) if named else ():
+            same = (table.c.type == bindparam("a_type"), table.c.id == bindparam("an_id"))
+            self._connection.execute(delete(table).where(*same), named)
 
     def _touch(self, rows: list[dict[str, Any]]) -> None:
         if rows:
@@ -244,9 +281,18 @@ def _merge(record: ResourceRecord, current: dict[str, Any] | None) -> dict[str, 
     sent = record.model_dump(exclude_unset=True, exclude={"expected_revision"})
     base = current or ResourceRecord(type=record.type, id=record.id).model_dump()
     merged = kept({**{name: base[name] for name in _FIELDS}, **sent}, f"{record.type} {record.id}")
-    told = [merged[name] for name in ("type", "id", "arn", "name", "region", "status")]
-    detail = canonical_json([merged["tags"], merged["attributes"]])
-    return {**merged, "words": " ".join([*told, detail]).lower()}
+    return {**merged, "words": _words(merged)}
+
+
+def _words(row: dict[str, Any]) -> str:
+    told = [row[name] for name in ("type", "id", "arn", "name", "region", "status")]
+    return " ".join([*told, canonical_json([row["tags"], row["attributes"]])]).lower()
+
+
+def _restored(known: dict[Key, dict[str, Any]], row: dict[str, Any]) -> Operation:
+    if row["deleted_at"]:
+        return "deleted"
+    return _operation(known.get((row["type"], row["id"])))
 
 
 def _operation(old: dict[str, Any] | None) -> Operation:

@@ -20,6 +20,7 @@ from opswright_knowledge.storage.relations import Relations
 from opswright_knowledge.storage.resources import Resources
 from opswright_knowledge.storage.runs import Runs
 from opswright_knowledge.storage.schema import changes, state
+from opswright_knowledge.storage.transfer import Transfer
 
 
 class UnitOfWork:
@@ -80,6 +81,11 @@ class UnitOfWork:
     def names(self) -> Names:
         """The names in use."""
         return Names(self)
+
+    @cached_property
+    def transfer(self) -> Transfer:
+        """What goes out of and into the store."""
+        return Transfer(self)
 
     @property
     def revision(self) -> int:
