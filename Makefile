@@ -3,6 +3,7 @@
 #   make test    every test
 PYTHON ?= python3
 UV_VERSION := 0.13.9
+MINISTACK_VERSION := 1.5.33
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
 MEMBERS := core servers/aws_devops servers/cicd servers/metrics servers/security servers/cost servers/knowledge orchestrator
@@ -12,7 +13,7 @@ DEMO := OPSWRIGHT_STATE_DIR=$(CURDIR)/.opswright $(BIN)/opswright
 export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: install demo test lint format bench lock clean
+.PHONY: install demo test lint format bench lock ministack clean
 
 install: .venv/.installed ## install the pins and the workspace members, editable
 
@@ -50,6 +51,12 @@ bench: install ## ratios measured side by side; see benchmarks/README.md
 lock: ## pin again after a dependency changed
 	$(UV) lock --quiet
 	$(UV) export --quiet --all-packages --all-extras --all-groups --no-emit-workspace -o requirements.lock
+
+ministack: .tools/ministack/bin/ministack ## a second AWS emulator, for the tests of stacks; apart, since it pins another botocore
+
+.tools/ministack/bin/ministack:
+	$(PYTHON) -m venv .tools/ministack
+	.tools/ministack/bin/pip install --quiet --disable-pip-version-check ministack==$(MINISTACK_VERSION)
 
 clean: ## remove what install and the tests made
 	rm -rf .venv .tools .opswright .pytest_cache .mypy_cache .ruff_cache .hypothesis uv.lock

@@ -1,11 +1,13 @@
 """A client of the server, an environment made through it, and an account's inventory."""
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from tests.aws_devops import ministack
+from tests.conftest import need
 
 from opswright_aws_devops.server import create_server
 
@@ -126,3 +128,28 @@ def inventory(client_of: Callable[[str], Any]) -> Callable[[], dict[str, list[st
 
     assert os.environ["AWS_ENDPOINT_URL"].startswith("http://127.")
     return read
+
+
+@pytest.fixture(scope="session")
+def stack_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An emulator that rolls stacks back and finds their drift."""
+    need("ministack", ministack.PROGRAM.is_file(), "it is not installed (make ministack)")
+    with ministack.running(tmp_path_factory.mktemp("ministack") / "log") as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def stack_cloud(stack_emulator: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """The environment points at that emulator, emptied; gives boto3 clients of it."""
+    import boto3
+
+    ministack.reset(stack_emulator)
+    for name, value in {
+        "AWS_ENDPOINT_URL": stack_emulator,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return lambda service: boto3.client(service, endpoint_url=stack_emulator)

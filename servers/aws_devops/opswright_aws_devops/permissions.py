@@ -24,6 +24,14 @@ _INVENTORY = (
     "s3:ListAllMyBuckets",
 )
 
+# What the stacks themselves hold needs permissions of its own, by the template's types.
+_STACKS = (
+    "cloudformation:DescribeStackEvents",
+    "cloudformation:DescribeStacks",
+    "cloudformation:GetTemplate",
+    "cloudformation:ListStackResources",
+)
+
 PERMISSIONS: dict[str, tuple[str, ...]] = {
     "list_resources": (*_INVENTORY, "ec2:DescribeRegions"),  # for target.region `all`
     "get_resource": _INVENTORY,
@@ -48,6 +56,25 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "elasticloadbalancing:DescribeLoadBalancers",
         "rds:DescribeDBInstances",
     ),
+    "get_stack": _STACKS,
+    "find_stack_drift": (
+        *_STACKS,
+        "cloudformation:DescribeStackDriftDetectionStatus",
+        "cloudformation:DescribeStackResourceDrifts",
+        "cloudformation:DetectStackDrift",
+        "cloudformation:DetectStackResourceDrift",
+    ),
+    "deploy_stack": (
+        *_STACKS,
+        "cloudformation:CreateChangeSet",
+        "cloudformation:DeleteChangeSet",
+        "cloudformation:DeleteStack",
+        "cloudformation:DescribeChangeSet",
+        "cloudformation:ExecuteChangeSet",
+        "cloudformation:UpdateStack",
+        "cloudformation:ValidateTemplate",
+    ),
+    "delete_stack": (*_STACKS, "cloudformation:DeleteStack", "cloudformation:ListImports"),
     "draw_topology": (
         "autoscaling:DescribeAutoScalingGroups",
         "ec2:DescribeInstances",

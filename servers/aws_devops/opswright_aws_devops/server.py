@@ -6,6 +6,8 @@ from typing import Any
 from fastmcp import FastMCP
 
 from opswright_aws_devops.api import policy
+from opswright_aws_devops.cloudformation.stacks import RETURN_STACK
+from opswright_aws_devops.cloudformation.undo import StackUndo
 from opswright_aws_devops.permissions import PERMISSIONS
 from opswright_aws_devops.skills import building, inspection
 from opswright_aws_devops.tools import (
@@ -19,6 +21,7 @@ from opswright_aws_devops.tools import (
     operations,
     reachability,
     security_groups,
+    stacks,
     topology,
     web_tier,
 )
@@ -40,6 +43,10 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             availability.verify_high_availability,
             reachability.check_reachability,
             topology.draw_topology,
+            stacks.get_stack,
+            stacks.find_stack_drift,
+            stacks.deploy_stack,
+            stacks.delete_stack,
             network.create_network,
             security_groups.create_security_groups,
             databases.create_database,
@@ -65,7 +72,10 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             "A region: target.region, AWS_REGION or the profile's",
         ],
         extras={calls.RULES: policy.from_environment()},
-        undo_handlers={buckets.EMPTY_AND_DELETE: buckets.BucketUndo()},
+        undo_handlers={
+            buckets.EMPTY_AND_DELETE: buckets.BucketUndo(),
+            RETURN_STACK: StackUndo(),
+        },
     )
     topology.add_pictures(server)
     return server

@@ -1,0 +1,1 @@
+"""CloudFormation: templates, change sets and events, read and judged."""

@@ -1,0 +1,306 @@
+"""Stacks: what will change is shown first, what failed says why, and undo returns to what was."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.aws_devops.conftest import Agent
+
+from opswright_aws_devops.cloudformation.change_sets import actions, warnings
+from opswright_aws_devops.cloudformation.failures import root_cause
+from opswright_aws_devops.cloudformation.templates import keep, kept
+from opswright_aws_devops.server import create_server
+from opswright_core.errors import NotFoundError
+
+QUEUES = """
+Parameters:
+  Stage: {Type: String, Default: dev}
+Resources:
+  Jobs:
+    Type: AWS::SQS::Queue
+    Properties: {QueueName: !Sub "jobs-${Stage}"}
+Outputs:
+  Url: {Value: !Ref Jobs}
+"""
+MORE = """
+  Late:
+    Type: AWS::SQS::Queue
+    Properties: {QueueName: late}
+Outputs:"""
+FAILING = """
+  Door:
+    Type: AWS::Lambda::Url
+    DependsOn: Jobs
+    Properties: {TargetFunctionArn: nobody, AuthType: NONE}
+Outputs:"""
+LARGER = QUEUES.replace("\nOutputs:", MORE)
+BROKEN = QUEUES.replace("\nOutputs:", FAILING)
+
+
+@pytest.fixture
+async def stacks(stack_cloud: Any, connect: Any) -> AsyncIterator[Agent]:
+    async with connect(create_server) as client:
+        yield Agent(client)
+
+
+Clients = Callable[[str], Any]
+
+
+def queues(clients: Clients) -> list[str]:
+    urls = clients("sqs").list_queues().get("QueueUrls", [])
+    return sorted(url.rpartition("/")[2] for url in urls)
+
+
+async def test_a_plan_shows_the_change_set_and_leaves_nothing_behind(
+    stacks: Agent, stack_cloud: Clients
+) -> None:
+    planned = await stacks.call("deploy_stack", name="shop", template=QUEUES, dry_run=True)
+    assert [(a["verb"], a["type"], a["name"]) for a in planned["plan"]["actions"]] == [
+        ("create", "AWS::SQS::Queue", "Jobs")
+    ]
+    assert queues(stack_cloud) == []
+    assert "no stack 'shop'" in await stacks.refused("get_stack", name="shop")
+
+
+async def test_a_stack_is_deployed_once_however_often_it_is_asked_for(
+    stacks: Agent, stack_cloud: Clients
+) -> None:
+    first = await stacks.call("deploy_stack", name="shop", template=QUEUES)
+    assert first["outputs"]["outputs"]["Url"].endswith("/jobs-dev")
+    assert {c["verdict"] for c in first["checks"]} == {"PASS"}
+    again = await stacks.call("deploy_stack", name="shop", template=QUEUES)
+    assert again["reused"]
+    assert again["change_id"] == first["change_id"]
+
+
+async def test_undoing_a_new_stack_deletes_it(stacks: Agent, stack_cloud: Clients) -> None:
+    made = await stacks.call("deploy_stack", name="shop", template=QUEUES)
+    undone = await stacks.call("undo_change", change_id=made["change_id"])
+    assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
+    assert queues(stack_cloud) == []
+
+
+async def test_undoing_an_update_gives_the_stack_back_what_it_was(
+    stacks: Agent, stack_cloud: Clients
+) -> None:
+    await stacks.call("deploy_stack", name="shop", template=QUEUES)
+    updated = await stacks.call("deploy_stack", name="shop", template=LARGER)
+    assert updated["summary"] == "Update stack shop: 1 to create"
+    assert queues(stack_cloud) == ["jobs-dev", "late"]
+    undone = await stacks.call("undo_change", change_id=updated["change_id"])
+    assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
+    assert queues(stack_cloud) == ["jobs-dev"]
+
+
+async def test_a_replacement_is_named_with_the_data_that_it_costs(stacks: Agent) -> None:
+    await stacks.call("deploy_stack", name="shop", template=QUEUES)
+    planned = await stacks.call(
+        "deploy_stack", name="shop", template=QUEUES, parameters={"Stage": "prod"}, dry_run=True
+    )
+    assert [a["verb"] for a in planned["plan"]["actions"]] == ["replace"]
+    assert planned["plan"]["warnings"][0].startswith("DATA LOSS: Jobs (AWS::SQS::Queue)")
+    assert planned["plan"]["reversible"] is False
+
+
+async def test_a_new_stack_that_fails_says_why_and_leaves_nothing(
+    stacks: Agent, stack_cloud: Clients
+) -> None:
+    said = await stacks.refused("deploy_stack", name="shop", template=BROKEN)
+    assert "Door (AWS::Lambda::Url) failed" in said
+    assert "nobody" in said
+    assert queues(stack_cloud) == []
+    repaired = await stacks.call("deploy_stack", name="shop", template=QUEUES)
+    assert repaired["status"] == "done"
+
+
+async def test_an_update_that_fails_leaves_the_stack_as_it_was(
+    stacks: Agent, stack_cloud: Clients
+) -> None:
+    await stacks.call("deploy_stack", name="shop", template=QUEUES)
+    assert "Door" in await stacks.refused("deploy_stack", name="shop", template=BROKEN)
+    assert queues(stack_cloud) == ["jobs-dev"]
+    seen = await stacks.call("get_stack", name="shop")
+    assert seen["outputs"]["Url"].endswith("/jobs-dev")
+    larger = await stacks.call("deploy_stack", name="shop", template=LARGER)
+    assert larger["status"] == "done"
+
+
+async def test_drift_names_the_property_that_was_changed_by_hand(
+    stacks: Agent, stack_cloud: Clients
+) -> None:
+    template = QUEUES.replace('jobs-${Stage}"}', 'jobs-${Stage}", VisibilityTimeout: 30}')
+    made = await stacks.call("deploy_stack", name="shop", template=template)
+    untouched = await stacks.call("find_stack_drift", name="shop")
+    assert (untouched["total"], untouched["summary"][:15]) == (0, "shop is IN_SYNC")
+    url = made["outputs"]["outputs"]["Url"]
+    stack_cloud("sqs").set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "77"})
+    drifted = await stacks.call("find_stack_drift", name="shop")
+    (found,) = drifted["items"]
+    assert (found["resource"], found["status"]) == ("Jobs", "MODIFIED")
+    (difference,) = found["differences"]
+    assert (difference["path"], difference["expected"], difference["actual"]) == (
+        "/VisibilityTimeout", "30", "77",
+    )  # fmt: skip
+
+
+async def test_deleting_a_stack_names_what_goes_and_keeps_what_is_retained(
+    stacks: Agent, stack_cloud: Clients
+) -> None:
+    kept_queue = LARGER.replace("Late:\n", "Late:\n    DeletionPolicy: Retain\n")
+    await stacks.call("deploy_stack", name="shop", template=kept_queue)
+    planned = await stacks.call("delete_stack", name="shop", dry_run=True)
+    assert planned["plan"]["reversible"] is False
+    assert [a["name"] for a in planned["plan"]["actions"]] == ["Jobs"]
+    assert "Late stay" in planned["summary"]
+    gone = await stacks.call("delete_stack", name="shop")
+    assert gone["outputs"]["retained"][0].endswith("/late")
+    assert queues(stack_cloud) == ["late"]
+
+
+async def test_a_stack_of_the_same_name_is_deleted_again(
+    stacks: Agent, stack_cloud: Clients
+) -> None:
+    await stacks.call("deploy_stack", name="shop", template=QUEUES)
+    await stacks.call("delete_stack", name="shop")
+    assert (await stacks.call("delete_stack", name="shop"))["reused"]
+    await stacks.call("deploy_stack", name="shop", template=QUEUES)
+    assert not (await stacks.call("delete_stack", name="shop"))["reused"]
+    assert queues(stack_cloud) == []
+    assert "no stack 'other'" in await stacks.refused("delete_stack", name="other")
+
+
+async def test_moto_deploys_too_and_its_missing_drift_is_said(agent: Agent) -> None:
+    made = await agent.call("deploy_stack", name="shop", template=QUEUES)
+    assert made["status"] == "done"
+    said = await agent.refused("find_stack_drift", name="shop")
+    assert "does not implement" in said
+    gone = await agent.call("delete_stack", name="shop")
+    assert gone["checks"][0]["verdict"] == "PASS"
+
+
+async def test_a_template_may_be_a_file(agent: Agent, tmp_path: Path) -> None:
+    file = tmp_path / "queues.yaml"
+    file.write_text(QUEUES)
+    planned = await agent.call("deploy_stack", name="shop", template=str(file), dry_run=True)
+    assert planned["summary"] == "Create stack shop: 1 to create"
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("nowhere.yaml", "no file here"),
+        ("Resources: [\n1", "no YAML or JSON"),
+        ("a: 1\nb: 2", "no Resources"),
+        ("{" + " " * 52_000 + "}", "takes 51200"),
+        ("Resources: {}\n" + "&a " * 3, "no YAML or JSON"),
+    ],
+)
+async def test_what_is_no_template_is_refused_before_anything_is_sent(
+    agent: Agent, template: str, said: str
+) -> None:
+    assert said in await agent.refused("deploy_stack", name="shop", template=template)
+
+
+async def test_a_secret_parameter_is_not_taken_in_plain_text(agent: Agent) -> None:
+    secret = QUEUES.replace("Default: dev}", "NoEcho: true}")
+    said = await agent.refused(
+        "deploy_stack", name="shop", template=secret, parameters={"Stage": "hunter2"}
+    )
+    assert "resolve:secretsmanager" in said
+    assert "hunter2" not in said
+
+
+async def test_iam_in_a_template_has_to_be_acknowledged(stacks: Agent) -> None:
+    role = """
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument: {Version: "2012-10-17", Statement: []}
+"""
+    said = await stacks.refused("deploy_stack", name="shop", template=role)
+    assert "CAPABILITY_IAM" in said
+    assert "capabilities" in said
+
+
+def change(action: str, kind: str = "AWS::S3::Bucket", **more: Any) -> dict[str, Any]:
+    own = {"Action": action, "LogicalResourceId": "It", "ResourceType": kind, **more}
+    return {"Type": "Resource", "ResourceChange": own}
+
+
+@pytest.mark.parametrize(
+    ("made", "verb", "warning"),
+    [
+        (change("Add"), "create", ""),
+        (change("Modify", Replacement="False"), "modify", ""),
+        (change("Modify", Replacement="True"), "replace", "DATA LOSS: It (AWS::S3::Bucke"),
+        (change("Modify", Replacement="Conditional"), "replace", "DATA LOSS: It (AWS::S3::Buck"),
+        (change("Modify", Replacement="True", PolicyAction="ReplaceAndRetain"), "replace", "It (A"),
+        (change("Modify", "AWS::EC2::Instance", Replacement="True"), "replace", "It (AWS::EC2"),
+        (change("Remove"), "delete", "DATA LOSS: It (AWS::S3::Bucket) is deleted"),
+        (change("Remove", PolicyAction="Retain"), "delete", ""),
+        (change("Remove", "AWS::EC2::Route"), "delete", ""),
+        (change("Import", PhysicalResourceId="old"), "create", ""),
+    ],
+)  # fmt: skip
+def test_a_change_is_told_by_what_it_does_to_the_resource(
+    made: dict[str, Any], verb: str, warning: str
+) -> None:
+    assert [action.verb for action in actions([made])] == [verb]
+    told = warnings([made])
+    assert [text.startswith(warning) for text in told] == ([True] if warning else [])
+
+
+def event(resource: str, status: str, reason: str = "", **more: Any) -> dict[str, Any]:
+    return {
+        "LogicalResourceId": resource, "ResourceStatus": status, "ResourceStatusReason": reason,
+        "ResourceType": "AWS::EC2::VPC", "StackId": "top", "PhysicalResourceId": "x", **more,
+    }  # fmt: skip
+
+
+BEGUN = event("shop", "UPDATE_IN_PROGRESS", PhysicalResourceId="top")
+
+
+def test_the_cause_is_the_first_that_failed_by_itself_in_the_last_operation() -> None:
+    newest_first = [
+        event("shop", "UPDATE_ROLLBACK_COMPLETE"),
+        event("B", "UPDATE_FAILED", "Resource update cancelled"),
+        event("C", "CREATE_FAILED", "later"),
+        event("A", "CREATE_FAILED", "User is not authorized to perform: ec2:CreateVpc"),
+        BEGUN,
+        event("Old", "CREATE_FAILED", "an earlier deployment's"),
+    ]
+    cause = root_cause(newest_first)
+    assert cause is not None
+    assert cause.resource == "A"
+    assert "Grant the permission" in str(cause)
+
+
+def test_nothing_failed_has_no_cause() -> None:
+    assert root_cause([event("shop", "UPDATE_COMPLETE"), BEGUN]) is None
+
+
+def test_the_cause_inside_a_nested_stack_is_found_there() -> None:
+    arn = "arn:aws:cloudformation:eu-west-1:123456789012:stack/inner/1-2"
+    outer = [
+        event("Inner", "CREATE_FAILED", f"Embedded stack {arn} was not successfully created",
+              ResourceType="AWS::CloudFormation::Stack"),
+        BEGUN,
+    ]  # fmt: skip
+    inner = [event("Disk", "CREATE_FAILED", "Limit of volumes reached", StackId=arn)]
+    cause = root_cause(outer, lambda asked: inner if asked == arn else [])
+    assert cause is not None
+    assert cause.resource == "Inner/Disk"
+    assert "quota" in cause.mend
+
+
+def test_a_kept_template_that_was_changed_is_not_restored(tmp_path: Path) -> None:
+    name = keep(QUEUES, tmp_path)
+    assert kept(name, tmp_path) == QUEUES
+    (tmp_path / "templates" / name).write_text("Resources: {}")
+    with pytest.raises(NotFoundError, match="changed since"):
+        kept(name, tmp_path)
+    (tmp_path / "templates" / name).unlink()
+    with pytest.raises(NotFoundError, match="no longer"):
+        kept(name, tmp_path)
