@@ -25,6 +25,7 @@ def _named(most: int) -> AfterValidator:
 Text = Annotated[str, Field(max_length=500)]
 Name = Annotated[str, _named(200)]
 Identifier = Annotated[str, _named(600)]
+ShortId = Annotated[str, _named(60)]
 Sought = Annotated[str, AfterValidator(lambda text: clean(text, 600))]
 """What is looked for, cleaned as what is kept was."""
 
@@ -150,7 +151,7 @@ class DeploymentRecord(BaseModel):
     strategy: Annotated[str, Field(max_length=40)] = ""
     rollback_target: Annotated[str, Field(max_length=200)] | None = None
     attributes: dict[str, Any] = Field(default_factory=dict)
-    deployment_id: Annotated[str, _named(60)] | None = None
+    deployment_id: ShortId | None = None
 
 
 class Deployment(Origin):
@@ -240,7 +241,7 @@ class MessageRecord(BaseModel):
     content: Annotated[str, Field(min_length=1, max_length=4000)]
     intent: Intent = "inform"
     data: dict[str, Any] = Field(default_factory=dict)
-    in_reply_to: Annotated[str, _named(60)] | None = None
+    in_reply_to: ShortId | None = None
 
 
 class Message(BaseModel):

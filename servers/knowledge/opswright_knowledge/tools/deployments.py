@@ -14,6 +14,7 @@ from opswright_knowledge.records import (
     DeploymentStatus,
     Name,
     Running,
+    ShortId,
     Sought,
 )
 from opswright_knowledge.store import knowledge
@@ -41,7 +42,7 @@ def record_deployment(
         str | None, Field(description="Version to return to", max_length=200)
     ] = None,
     attributes: Annotated[dict[str, Any] | None, Field(description="More to keep")] = None,
-    deployment_id: Annotated[str | None, Field(description="To update", max_length=60)] = None,
+    deployment_id: Annotated[ShortId | None, Field(description="To update")] = None,
     by: By = None,
 ) -> DeploymentRecorded:
     """Record a deployment or its news. A repeat by the same run and step updates it."""

@@ -7,7 +7,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from opswright_core.pages import Page
 from opswright_core.tools import read_tool, record_tool
 from opswright_knowledge.paging import cut, decode
-from opswright_knowledge.records import By, Intent, Message, MessageRecord, Name, Recorded, Sought
+from opswright_knowledge.records import (
+    By,
+    Intent,
+    Message,
+    MessageRecord,
+    Name,
+    Recorded,
+    ShortId,
+    Sought,
+)
 from opswright_knowledge.store import knowledge
 from opswright_knowledge.tools.memories import DATA
 from opswright_knowledge.tools.registry import Cursor
@@ -29,7 +38,7 @@ def send_message(
     content: Annotated[str, Field(description="Text", min_length=1, max_length=4000)],
     intent: Annotated[Intent, Field(description="What for")] = "inform",
     data: Annotated[dict[str, Any] | None, Field(description="Facts with it")] = None,
-    in_reply_to: Annotated[str | None, Field(description="message_id", max_length=60)] = None,
+    in_reply_to: Annotated[ShortId | None, Field(description="message_id")] = None,
     by: By = None,
 ) -> Sent:
     """Leave a message for an agent. A repeat by the same run and step sends nothing."""
