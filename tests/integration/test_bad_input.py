@@ -80,7 +80,10 @@ def asked(
 
 def plausible(schema: dict[str, Any]) -> dict[str, Any]:
     """Arguments that pass a schema: the required ones, as small as they may be."""
-    return {name: _least(schema["properties"][name]) for name in schema.get("required", [])}
+    return {
+        name: _BY_NAME.get(name) or _least(schema["properties"][name])
+        for name in schema.get("required", [])
+    }
 
 
 def _least(schema: dict[str, Any]) -> Any:
@@ -101,6 +104,8 @@ def _least(schema: dict[str, Any]) -> Any:
             return plausible(schema) if "properties" in schema else {}
     return "value"
 
+
+_BY_NAME = {"service": "sqs", "operation": "ListQueues"}
 
 _PLAUSIBLE = {
     r"^db\.": "db.t4g.medium",
