@@ -15,6 +15,7 @@ from opswright.options import (
     InSandbox,
     Json,
     JsonLines,
+    Name,
     Output,
     Quiet,
     Request,
@@ -37,6 +38,8 @@ app = App(
 )
 sandbox_app = App(name="sandbox", help="The embedded AWS emulator that --sandbox works in.")
 app.command(sandbox_app)
+blueprints_app = App(name="blueprints", help="The plan templates: built in, learned and edited.")
+app.command(blueprints_app)
 app.register_install_completion_command(
     name="install-completion", help="Let the shell complete commands, flags and run ids."
 )
@@ -259,6 +262,38 @@ def sandbox_status(*, json: Json = False) -> int:
     from opswright.commands.sandboxes import sandbox_state
 
     return sandbox_state(as_json=json)
+
+
+@blueprints_app.default
+def blueprints(*, json: Json = False) -> int:
+    """List the blueprints, with how often each went well."""
+    from opswright.commands.blueprints import list_all
+
+    return list_all(as_json=json)
+
+
+@blueprints_app.command(name="show")
+def blueprints_show(name: Name, /, *, json: Json = False) -> int:
+    """Show a blueprint and how its steps did: success, duration, cost."""
+    from opswright.commands.blueprints import show
+
+    return show(name, as_json=json)
+
+
+@blueprints_app.command(name="edit")
+def blueprints_edit(name: Name, /, *, json: Json = False) -> int:
+    """Edit a blueprint with $EDITOR; it is checked before it takes the old one's place."""
+    from opswright.commands.blueprints import edit
+
+    return edit(name, as_json=json)
+
+
+@blueprints_app.command(name="forget")
+def blueprints_forget(name: Name, /, *, json: Json = False) -> int:
+    """Forget what was learned, or what was edited of a built-in one."""
+    from opswright.commands.blueprints import forget
+
+    return forget(name, as_json=json)
 
 
 def _given(pairs: tuple[str, ...]) -> dict[str, Any]:

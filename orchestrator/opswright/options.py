@@ -67,6 +67,17 @@ def _run_ids(_: Any) -> Iterator[tuple[str, str]]:
         yield run.run_id, f"{run.status}: {run.goal}"
 
 
+def _blueprint_names(_: Any) -> Iterator[tuple[str, str]]:
+    """What a shell offers for a blueprint's name."""
+    from opswright.library import Library
+    from opswright.session import store_in
+    from opswright_core.settings import state_directory
+
+    for entry in Library(store_in(state_directory())).entries():
+        yield entry.blueprint.name, entry.blueprint.description
+
+
+Name = Annotated[str, Parameter(help="A blueprint's name", completer=_blueprint_names)]
 RunId = Annotated[
     str,
     Parameter(help="A run's id, from `opswright status`, or `last`", completer=_run_ids),

@@ -1,8 +1,10 @@
 """What follows from an attempt that ended: a new version of its plan, or taking it back."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from opswright.library import Library
 from opswright.plan import Plan, PlanError
 from opswright.planners import undo
 from opswright.runs import Run, StepOutcome, now
@@ -19,12 +21,15 @@ class Recovery:
 
     def __init__(self, store: RunStore, replan: Replanner | None = None) -> None:
         self._store = store
+        self._library = Library(store)
         self._replan = replan
 
     async def after(
         self, run: Run, outcomes: Mapping[str, StepOutcome], halt: str | None, owner: str
     ) -> Run | None:
         """The run to begin now, claimed for `owner`; None when nothing follows by itself."""
+        if run.status == "done":
+            await asyncio.to_thread(self._library.learn, run)
         if run.undoes:
             self._taken_back(run, run.undoes, outcomes)
         elif halt == "compensate":

@@ -15,6 +15,7 @@ from opswright.config import load_servers
 from opswright.database import OUTAGE_SECONDS, Database, database_url
 from opswright.durable import Heartbeat, launched
 from opswright.executor import Executor
+from opswright.library import Library
 from opswright.plan import Plan, PlanError, Step
 from opswright.planners import blueprint, delegate, undo
 from opswright.projection import Projection
@@ -84,6 +85,7 @@ class Session:
         self.owner = process_identity(os.getpid())
         self.replanner: Replanner | None = None
         """Makes a plan anew for a step that says `on_error: replan`."""
+        self.library = Library(store)
         self._crews: dict[str, Crew] = {}
         self._executor: Executor | None = None
         self._starting = asyncio.Lock()
@@ -114,7 +116,7 @@ class Session:
         else:
             defaults = {}
         plan_id, candidates = new_id("plan"), route(request, self.registry.up)
-        chosen = blueprint.choose(request, blueprint.load())
+        chosen = await asyncio.to_thread(self.library.choose, request)
         plan: Plan | None
         if chosen is not None:
             usable = {name: value for name, value in defaults.items() if name in chosen.parameters}

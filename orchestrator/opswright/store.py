@@ -28,6 +28,11 @@ class RunStore:
         """Wait for up to so long when the database is away, as a run under way does."""
         self._db.patience_seconds = seconds
 
+    @property
+    def database(self) -> Database:
+        """Where they are kept."""
+        return self._db
+
     def close(self) -> None:
         """Close the connections."""
         self._db.close()

@@ -72,8 +72,14 @@ def load() -> list[Blueprint]:
     return found
 
 
-def choose(request: str, blueprints: Sequence[Blueprint]) -> Blueprint | None:
-    """The blueprint that a request means, or None."""
+def fitting(request: str, blueprints: Sequence[Blueprint]) -> list[Blueprint]:
+    """The blueprints that a request means, best first.
+
+    One whose `requires` matches the request as a whole is meant, whatever else its words are.
+    """
+    whole = [
+        b for b in blueprints if b.requires and re.fullmatch(b.requires, request, re.IGNORECASE)
+    ]
     meant = {
         b.name: b
         for b in blueprints
@@ -82,8 +88,18 @@ def choose(request: str, blueprints: Sequence[Blueprint]) -> Blueprint | None:
     ranker = Ranker(
         {b.name: (b.name.replace("_", " "), b.description, *b.examples) for b in blueprints}
     )
-    fitting = [h for h in ranker.rank(request) if h.coverage >= LEAST_COVERAGE and h.key in meant]
-    return meant[fitting[0].key] if fitting else None
+    worded = [h for h in ranker.rank(request) if h.coverage >= LEAST_COVERAGE and h.key in meant]
+    return [*whole, *(meant[h.key] for h in worded[:1] if meant[h.key] not in whole)]
+
+
+def choose(request: str, blueprints: Sequence[Blueprint]) -> Blueprint | None:
+    """The blueprint that a request means best, or None."""
+    return next(iter(fitting(request, blueprints)), None)
+
+
+def placeholders(blueprint: Blueprint) -> set[str]:
+    """The names that `${name}` stands for anywhere in a blueprint."""
+    return set(re.findall(r"\$\{(\w+)\}", blueprint.model_dump_json()))
 
 
 def build(
