@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opswright.plan import PlanError, Step, resolve
+from opswright.plan import PlanError, Step, refs, resolve
 from opswright.registry import (
     Agent,
     AgentDownError,
@@ -17,6 +17,7 @@ from opswright.registry import (
     silent,
 )
 from opswright.runs import Run, StepOutcome, now
+from opswright.shapes import misfits
 from opswright_core.canonical import digest
 
 POLL_SECONDS = 20
@@ -137,6 +138,9 @@ class StepCaller:
             try:
                 await call.agent.connect()
                 call.args = _completed(plain, call, context, budget)
+                if wrong := _misfits(call):
+                    outcome.status, outcome.error = "failed", f"not called: {wrong}"
+                    return
                 _judge(call, await self._call(call))
                 return
             except AgentDownError as exc:
@@ -222,6 +226,14 @@ def _completed(
     if "idempotency_key" in takes and not call.is_journalled:
         whole.setdefault("idempotency_key", call.key)
     return whole
+
+
+def _misfits(call: Call) -> str:
+    """What of the values that other steps gave does not fit the tool; only they can be wrong."""
+    referring = [name for name, value in call.step.args.items() if any(True for _ in refs(value))]
+    if not referring or call.tool is None:
+        return ""
+    return misfits(call.args, referring, call.tool.input_schema)
 
 
 def _wait_of(call: Call, answer: Answer) -> tuple[str, str] | None:

@@ -11,7 +11,7 @@ from opswright_core.canonical import digest
 Risk = Literal["read", "record", "write", "destructive"]
 OnError = Literal["fail", "skip_dependents", "continue", "replan", "compensate"]
 
-REF = "$ref"
+REF, DEFAULT = "$ref", "default"
 
 
 class PlanError(Exception):
@@ -30,7 +30,8 @@ class Step(BaseModel):
     """One tool call of a plan.
 
     An argument `{"$ref": "network.outputs.vpc_id"}` is the value at that path of another step's
-    answer; a step starts when all it refers to and all in `needs` has finished well.
+    answer; `{"$ref": …, "default": …}` takes the default where there is none, or null. A step
+    starts when all it refers to and all in `needs` has finished well.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -117,14 +118,18 @@ class Plan(BaseModel):
         return digest([step.input_hash for step in self.steps if step.changes_things])
 
 
+def is_ref(value: Any) -> bool:
+    """Whether an argument value is a reference to another step's answer."""
+    return isinstance(value, Mapping) and REF in value and set(value) <= {REF, DEFAULT}
+
+
 def refs(value: Any) -> Iterator[str]:
     """Every reference path inside an argument value."""
-    if isinstance(value, Mapping):
-        if set(value) == {REF}:
-            yield str(value[REF])
-        else:
-            for inner in value.values():
-                yield from refs(inner)
+    if is_ref(value):
+        yield str(value[REF])
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from refs(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from refs(inner)
@@ -132,9 +137,15 @@ def refs(value: Any) -> Iterator[str]:
 
 def resolve(value: Any, answers: Mapping[str, Any]) -> Any:
     """Put the referred values in place. Raises PlanError for a path that leads nowhere."""
+    if is_ref(value):
+        try:
+            found = lookup(str(value[REF]), answers)
+        except PlanError:
+            if DEFAULT not in value:
+                raise
+            found = None
+        return value[DEFAULT] if found is None and DEFAULT in value else found
     if isinstance(value, Mapping):
-        if set(value) == {REF}:
-            return lookup(str(value[REF]), answers)
         return {key: resolve(inner, answers) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [resolve(inner, answers) for inner in value]

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from opswright.plan import REF, PlanError, PlannedMessage, Step, refs, resolve
+from opswright.plan import PlanError, PlannedMessage, Step, is_ref, refs, resolve
 from opswright.registry import AgentDownError, OutcomeUnknownError, Registry, silent
 from opswright.runs import Run, StepOutcome
 from opswright.store import RunStore
@@ -214,7 +214,7 @@ class Projection:
 
 def resolve_quietly(value: Any, answers: Mapping[str, Any]) -> Any:
     """Resolve references; where one leads nowhere, None stands."""
-    if isinstance(value, Mapping) and set(value) != {REF}:
+    if isinstance(value, Mapping) and not is_ref(value):
         return {key: resolve_quietly(inner, answers) for key, inner in value.items()}
     try:
         return resolve(value, answers)
