@@ -31,7 +31,9 @@ mean (`search.Ranker`), so that one name does not outweigh a short task.
 
 _REMOVALS = frozenset(tokens("delete remove destroy terminate drop purge wipe"))
 _LITERALS = re.compile(
-    r"\b(?:named|called)\s+\S+|\b[\w-]+[=:]\S+|\b[a-z]{2}(?:-[a-z]+)+-\d\b|\bv?\d[\d./:-]*",
+    r"\b(?:named|called)\s+\S+|\b[\w-]+[=:]\S+"
+    r"|\b[a-z]{1,10}-(?=[0-9a-f]*\d)[0-9a-f]{3,17}\b"  # an id, as in sg-0abc
+    r"|\b[a-z]{2}(?:-[a-z]+)+-\d\b|\bv?\d[\d./:-]*",
     re.IGNORECASE,
 )
 

@@ -10,7 +10,7 @@ from opswright_core.server import build_server
 from opswright_core.settings import Settings
 from opswright_knowledge import publishing
 from opswright_knowledge.permissions import PERMISSIONS
-from opswright_knowledge.skills import history, inventory, recollection
+from opswright_knowledge.skills import deployed, history, inventory, recollection
 from opswright_knowledge.store import Clock, Store, utc_now
 from opswright_knowledge.tools import (
     changes,
@@ -71,8 +71,10 @@ def create_server(
         skills=[
             inventory.list_what_runs,
             inventory.find_dependents,
-            history.tell_deployed_version,
+            inventory.tell_owner_and_dependents,
+            deployed.tell_deployed_version,
             history.tell_what_changed,
+            history.tell_last_actions,
             recollection.recall_what_is_known,
         ],
         requirements=["A directory it can write (or OPSWRIGHT_KNOWLEDGE_URL)"],

@@ -1,7 +1,8 @@
-"""What was deployed, and what changed."""
+"""What changed, and what an agent did last."""
 
-import re
+from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -11,25 +12,18 @@ from opswright_core.agent.skills import FromText, skill
 from opswright_core.agent.worker import Worker
 
 SHOWN = 20
+SITTING = timedelta(hours=1)
+"""Without a run, what an agent did last is what it recorded within this time before its last."""
 
+_ROLES = {
+    "deployment": "deployment", "deploy": "deployment", "delivery": "deployment",
+    "release": "deployment", "infrastructure": "resource", "network": "resource",
+}  # fmt: skip
+"""An agent that goes by its work is the one that recorded the latest such thing."""
 
-class Application(BaseModel):
-    """An application and environment; both are optional."""
-
-    application: Annotated[
-        str | None,
-        Field(description="Name of the application"),
-        FromText(
-            r"\b(?:(?:version|deployments?|release) of|application|app)\s+(?!runs\b|is\b)([\w.\-]+)"
-        ),
-    ] = None
-    environment: Annotated[
-        str | None,
-        Field(description="Environment, like prod"),
-        FromText(
-            r"\b(?:to|in|on|environment)\s+((?:prod|stag|dev|test|qa|pre|uat|sandbox)[\w\-]*)"
-        ),
-    ] = None
+_UNIT = r"(?:minutes?|mins?|hours?|hrs?|days?|weeks?|months?)"
+_DAY = r"(?:today|yesterday|(?:last\s+)?(?:mon|tues|wednes|thurs|fri|satur|sun)day)"
+_TIME = r"\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d)?)?"
 
 
 class Since(BaseModel):
@@ -37,99 +31,125 @@ class Since(BaseModel):
 
     since: Annotated[
         str,
-        Field(description="Since when: a revision number, an ISO time, or an age like 24h or 7d"),
+        Field(
+            description="Since when: a revision number, an ISO time, an age like 24h or 7d, "
+            "yesterday or a weekday"
+        ),
         FromText(
-            r"\b(?:since|after|last|past)\s+(?:revision\s+)?"
-            r"(\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d)?)?|\d+\s*(?:minutes?|min|hours?|days?|weeks?|[mhdw])\b|\d+\b)"
+            rf"\b({_TIME}|{_DAY}|(?:last|past)\s+(?:\d+\s*)?{_UNIT}|\d+\s*(?:{_UNIT}|[mhdw]\b)"
+            r"|(?<=revision\s)\d+|(?<=since\s)\d+)"
+        ),
+    ]
+
+
+class Doer(BaseModel):
+    """An agent."""
+
+    agent: Annotated[
+        str,
+        Field(description="Name of the agent, like cicd"),
+        FromText(
+            r"\b(?:did|has|had|by|of)\s+(?:the\s+)?(?!agent\b|you\b|we\b|it\b|they\b)"
+            r"([\w.\-]+?)(?:'s)?(?=\s+(?:agent|do\b|done|server|record|last|latest|recent)|\s*[?.!]*$)"
         ),
     ]
 
 
 @skill(
-    "what was deployed last?",
-    "which version of shop runs in prod",
-    "show the latest deployments",
-    "what is the deployed version of the application",
-    "which release is live, and what would we roll back to",
-)
-async def tell_deployed_version(worker: Worker, inputs: Application) -> Outcome:
-    """Tell what was deployed last and which version runs, from the deployment history."""
-    asked = inputs.model_dump(exclude_none=True)
-    answer = await worker.call("list_deployments", limit=50, **asked)
-    if not answer["items"]:
-        where = " ".join(asked.values()) or "anything"
-        return Outcome(
-            summary=f"No deployment of {where} is recorded; one may have been made unrecorded."
-        )
-    last = answer["items"][0]
-    places = sorted({(item["application"], item["environment"]) for item in answer["items"]})
-    running = {
-        f"{application}/{environment}": running_version(
-            [
-                i
-                for i in answer["items"]
-                if (i["application"], i["environment"]) == (application, environment)
-            ]
-        )
-        for application, environment in places
-    }
-    told = "; ".join(
-        f"{place} runs {version or 'an unknown version'}" for place, version in running.items()
-    )
-    return Outcome(
-        summary=(
-            f"Deployed last: {last['application']} {last['version']} to {last['environment']}, "
-            f"{last['status']} at {last['at']}. By the record, {told}."
-        ),
-        outputs={"last": last, "running": running, "total": answer["total"]},
-    )
-
-
-def running_version(newest_first: Sequence[dict[str, Any]]) -> str | None:
-    """The version that runs, judged by the deployments of one application to one environment.
-
-    The newest that ended well counts; one that was rolled back left its rollback target; one that
-    failed or is under way leaves it open what runs, so the one before it is not taken for granted.
-    """
-    if not newest_first:
-        return None
-    newest = newest_first[0]
-    if newest["status"] == "succeeded":
-        return str(newest["version"])
-    if newest["status"] == "rolled_back":
-        return newest.get("rollback_target")
-    return None
-
-
-@skill(
     "what changed since 2026-11-01?",
+    "what changed since yesterday",
     "what changed since revision 120",
     "what has changed in the last 24 hours",
     "show the changes of the past 7 days",
+    "what is new since Monday",
 )
 async def tell_what_changed(worker: Worker, inputs: Since) -> Outcome:
     """Tell what was recorded as changed since a revision or a time, by whom."""
-    since = inputs.since.strip()
-    asked: dict[str, Any] = {"revision": int(since)} if since.isdigit() else {"since": _age(since)}
+    since = " ".join(inputs.since.split())
+    asked: dict[str, Any] = {"revision": int(since)} if since.isdigit() else {"since": since}
     answer = await worker.call("changes_since", limit=500, **asked)
-    counts: dict[str, int] = {}
-    for change in answer["changes"]:
-        kind = f"{change['kind']} {change['operation']}"
-        counts[kind] = counts.get(kind, 0) + 1
-    told = ", ".join(f"{number} × {kind}" for kind, number in sorted(counts.items())) or "nothing"
-    rest = f" {answer['remaining']} later ones are not counted here." if answer["remaining"] else ""
+    counts = Counter(f"{c['kind']} {c['operation']}" for c in answer["changes"])
+    agents = Counter(c["agent"] for c in answer["changes"])
+    begin = f"revision {since}" if since.isdigit() else f"{since} ({answer['since'][:16]}Z)"
+    if not answer["total"]:
+        told = "nothing is recorded as changed"
+    else:
+        told = f"{answer['total']:,} changes: {_in_words(counts)}; by {_in_words(agents)}"
+    rest = f" {answer['remaining']:,} later ones are only counted." if answer["remaining"] else ""
     return Outcome(
-        summary=f"Since {since}: {told}.{rest} The store is at revision {answer['revision']}.",
+        summary=f"Since {begin}, {told}.{rest} The store is at revision {answer['revision']}.",
         outputs={
             "revision": answer["revision"],
-            "counts": counts,
+            "total": answer["total"],
+            "counts": dict(counts),
+            "agents": dict(agents),
             "remaining": answer["remaining"],
             "latest": answer["changes"][-SHOWN:],
+        },
+        next="changes_since goes on from the last revision told." if answer["remaining"] else "",
+    )
+
+
+@skill(
+    "what did the deployment agent do last time?",
+    "what did cicd do last",
+    "what has the security agent done recently",
+    "show the last actions of the metrics agent",
+)
+async def tell_last_actions(worker: Worker, inputs: Doer) -> Outcome:
+    """Tell what an agent did and recorded in its most recent run."""
+    agent, taken_for = inputs.agent, ""
+    answer = await worker.call("changes_since", agent=agent, newest_first=True, limit=200)
+    if not answer["changes"] and (kind := _ROLES.get(agent.lower().removesuffix("s"))):
+        latest = await worker.call("changes_since", kind=kind, newest_first=True, limit=1)
+        if latest["changes"]:
+            agent = latest["changes"][0]["agent"]
+            taken_for = f" It recorded the last {kind}, so the {inputs.agent} agent is it."
+            answer = await worker.call("changes_since", agent=agent, newest_first=True, limit=200)
+    if not answer["changes"]:
+        return Outcome(
+            summary=f"Nothing is recorded by an agent {inputs.agent!r}; the change log was "
+            "searched for it. knowledge://agents lists those there are."
+        )
+    done = last_sitting(answer["changes"])
+    newest = done[0]
+    counts = Counter(f"{c['kind']} {c['operation']}" for c in done)
+    run = await _run(worker, newest["run_id"])
+    within = f" in run {newest['run_id']}{run}" if newest["run_id"] else ""
+    named = ", ".join(f"{c['key']} {c['operation']}" for c in done[:5])
+    return Outcome(
+        summary=f"{agent} was last at work at {newest['at'][:16]}Z{within}: {_in_words(counts)}. "
+        f"Newest first: {named}{', …' if len(done) > 5 else ''}.{taken_for}",
+        outputs={
+            "agent": agent,
+            "run_id": newest["run_id"],
+            "at": newest["at"],
+            "counts": dict(counts),
+            "changes": done[:SHOWN],
         },
     )
 
 
-def _age(text: str) -> str:
-    """«2 hours» as `2h`; a time as it is."""
-    age = re.fullmatch(r"(\d+)\s*([mhdw])\w*", text.lower())
-    return f"{age[1]}{age[2]}" if age else text
+def last_sitting(newest_first: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The changes of an agent's last run, or of its last hour at work when it was in no run."""
+    newest = newest_first[0]
+    if newest["run_id"]:
+        return [change for change in newest_first if change["run_id"] == newest["run_id"]]
+    begin = datetime.fromisoformat(newest["at"]) - SITTING
+    return [
+        change
+        for change in newest_first
+        if change["run_id"] is None and datetime.fromisoformat(change["at"]) >= begin
+    ]
+
+
+async def _run(worker: Worker, run_id: str | None) -> str:
+    """« («goal», status)» of a run, as far as it is on record."""
+    if not run_id:
+        return ""
+    answer, _, is_error = await worker.try_call("get_run", {"run_id": run_id})
+    return "" if is_error else f" («{answer['goal'][:200]}», {answer['status']})"
+
+
+def _in_words(counts: Counter[str]) -> str:
+    return ", ".join(f"{number} × {what}" for what, number in counts.most_common(10))

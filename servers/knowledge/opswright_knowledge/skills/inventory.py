@@ -1,6 +1,8 @@
 """What runs where, and what relies on what."""
 
-from typing import Annotated
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -9,6 +11,8 @@ from opswright_core.agent.skills import FromText, skill
 from opswright_core.agent.worker import Worker
 
 SHOWN = 20
+OWNER_WORDS = ("owner", "team", "squad", "contact", "maintainer", "department", "costcenter")
+"""Tags and attributes that name an owner, as tagging guides of the clouds call them."""
 
 
 class Place(BaseModel):
@@ -38,12 +42,17 @@ class Subject(BaseModel):
     id: Annotated[
         str,
         Field(description="Id or ARN of the resource, like sg-0abc"),
-        FromText(r"(arn:aws[\w\-]*:\S+?|\b[a-z]{1,10}-[0-9a-f]{3,}\b)(?=[\s,;?!.]|$)"),
+        FromText(
+            r"(arn:aws[\w\-]*:\S+?|\b[a-z]{1,10}-[0-9a-f]{3,}\b"
+            r"|(?<=named\s)\S+?|(?<=called\s)\S+?)"
+            r"(?=[\s,;?!.]|$)"
+        ),
     ]
 
 
 @skill(
-    "what do we run in eu-west-1?",
+    "what do we run in the region eu-west-1?",
+    "what is running in this account",
     "list the resources we have in account 123456789012",
     "which resources are tagged team=web",
     "show the inventory of recorded resources",
@@ -54,6 +63,11 @@ async def list_what_runs(worker: Worker, inputs: Place) -> Outcome:
     answer = await worker.call("find_resources", **asked)
     items = answer["items"][:SHOWN]
     where = ", ".join(f"{key} {value}" for key, value in asked.items()) or "everything on record"
+    if not answer["total"]:
+        return Outcome(
+            summary=f"Nothing is recorded of {where}; that does not mean that nothing runs there.",
+            outputs={"total": 0, "resources": []},
+        )
     return Outcome(
         summary=f"{where}: {answer['summary']}. Records may lag behind the cloud.",
         outputs={
@@ -81,3 +95,60 @@ async def find_dependents(worker: Worker, inputs: Subject) -> Outcome:
         summary=f"{answer['summary']} Only recorded relations count.{rest}",
         outputs={"found": answer["found"], "resources": answer["resources"][:SHOWN]},
     )
+
+
+@skill(
+    "who owns this balancer and what depends on it?",
+    "who is the owner of sg-0abc123",
+    "which team owns the database and who is responsible for it",
+    "whose instance is i-0abc123",
+)
+async def tell_owner_and_dependents(worker: Worker, inputs: Subject) -> Outcome:
+    """Tell who owns a resource, the team responsible for it, and its dependents."""
+    found = (await worker.call("find_resources", id=inputs.id))["items"]
+    found = found or [
+        item
+        for item in (await worker.call("find_resources", query=inputs.id))["items"]
+        if item["name"] == inputs.id
+    ]
+    if not found:
+        return Outcome(
+            summary=f"No resource {inputs.id} is recorded; ids, ARNs and names were searched."
+        )
+    if len(found) > 1:
+        several = ", ".join(f"{item['type']} {item['id']}" for item in found[:5])
+        return Outcome(
+            summary=f"{len(found)} resources are called {inputs.id}: {several}. Say which.",
+            outputs={"candidates": [{k: i[k] for k in ("type", "id", "arn")} for i in found[:20]]},
+        )
+    (resource,) = found
+    owners = owners_of(resource["tags"], resource["attributes"])
+    owned = (
+        "is owned, by its " + " and ".join(f"{key}, by {value}" for key, value in owners.items())
+        if owners
+        else "names no owner in its tags or attributes; it was recorded by "
+        f"{resource['recorded_by']} at {resource['at'][:16]}Z"
+    )
+    walk = await worker.call("walk_relations", id=resource["id"], direction="in", depth=5)
+    return Outcome(
+        summary=f"{resource['type']} {resource['id']} {owned}. {walk['summary']} "
+        "Only recorded relations count.",
+        outputs={
+            "resource": {k: resource[k] for k in ("type", "id", "name", "tags", "recorded_by")},
+            "owners": owners,
+            "found": walk["found"],
+            "resources": walk["resources"][:SHOWN],
+        },
+    )
+
+
+def owners_of(tags: Mapping[str, str], attributes: Mapping[str, Any]) -> dict[str, str]:
+    """Who owns a resource by its tags, then attributes; the more telling names come first."""
+    told = {f"tag {key}": value for key, value in tags.items()}
+    told |= {f"attribute {key}": v for key, v in attributes.items() if isinstance(v, str)}
+    named = {
+        what: (OWNER_WORDS.index(word), value)
+        for what, value in told.items()
+        if value and (word := re.split(r"[ :/]", what)[-1].lower()) in OWNER_WORDS
+    }
+    return {what: value for what, (_, value) in sorted(named.items(), key=lambda one: one[1][0])}

@@ -32,7 +32,10 @@ async def recall_what_is_known(worker: Worker, inputs: Topic) -> Outcome:
     known = [{k: m[k] for k in ("text", "agent", "kind", "at", "score")} for m in memories["items"]]
     named = [{k: r[k] for k in ("type", "id", "name", "status")} for r in resources["items"][:10]]
     if not known and not named:
-        return Outcome(summary=f"Nothing is recorded about {inputs.topic}.")
+        return Outcome(
+            summary=f"Nothing is recorded about {inputs.topic}; memories and resources were "
+            "searched for these words."
+        )
     return Outcome(
         summary=(
             f"{memories['total']} memories and {resources['total']} resources concern "

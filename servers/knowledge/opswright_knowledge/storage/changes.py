@@ -27,9 +27,10 @@ class Changes:
         since: str | None = None,
         agent: str | None = None,
         kind: str | None = None,
+        newest_first: bool = False,
         limit: int = 100,
     ) -> tuple[list[ChangeEntry], int]:
-        """Changes after a revision (at or after a time, by an agent, of a kind), oldest first.
+        """Changes after a revision, and a time, by an agent, of a kind; oldest or newest first.
 
         Returns at most `limit`, and how many there are.
         """
@@ -40,7 +41,8 @@ class Changes:
         fits += [column == value for column, value in wanted if value is not None]
         counting = select(func.count()).select_from(changes).where(*fits)
         total = self._unit.connection.execute(counting).scalar_one()
-        asked = select(changes).where(*fits).order_by(changes.c.revision).limit(limit)
+        order = changes.c.revision.desc() if newest_first else changes.c.revision
+        asked = select(changes).where(*fits).order_by(order).limit(limit)
         rows = self._unit.connection.execute(asked).mappings()
         return [ChangeEntry.model_validate(dict(row)) for row in rows], total
 

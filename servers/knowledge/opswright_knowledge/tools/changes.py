@@ -32,6 +32,7 @@ def changes_since(
     ] = None,
     agent: Annotated[Sought | None, Field(description="Only by this one")] = None,
     kind: Annotated[ChangeKind | None, Field(description="Only of this kind")] = None,
+    newest_first: Annotated[bool, Field(description="Not the oldest")] = False,
     limit: Annotated[int, Field(description="Most to show", ge=1, le=500)] = 100,
 ) -> ChangeLog:
     """Tell what was recorded after a revision, by whom."""
@@ -39,7 +40,7 @@ def changes_since(
     begin = iso(moment(since, now)) if since else None
     with knowledge().reading() as store:
         found, total = store.changes.after(
-            revision, since=begin, agent=agent, kind=kind, limit=limit
+            revision, since=begin, agent=agent, kind=kind, newest_first=newest_first, limit=limit
         )
         latest = store.revision
     size = 0
