@@ -12,15 +12,22 @@ from opswright.options import (
     HTTP,
     AnyRunId,
     Config,
+    Detach,
+    Going,
     InSandbox,
     Json,
     JsonLines,
+    MaxChanges,
+    MaxMinutes,
+    MaxTokens,
+    MaxUsd,
     Name,
     Output,
     Quiet,
     Request,
     RunId,
     Sets,
+    WaitForApproval,
     Yes,
 )
 
@@ -56,6 +63,12 @@ def run(
     sandbox: InSandbox = False,
     yes: Yes = False,
     set_: Sets = (),
+    detach: Detach = False,
+    wait_for_approval: WaitForApproval = 0.0,
+    max_tokens: MaxTokens = None,
+    max_usd: MaxUsd = None,
+    max_minutes: MaxMinutes = None,
+    max_changes: MaxChanges = None,
     config: Config = None,
     json: Json = False,
     json_lines: JsonLines = False,
@@ -68,7 +81,7 @@ def run(
         request,
         plan_file=plan,
         in_sandbox=sandbox,
-        yes=yes,
+        going=Going(yes, detach, wait_for_approval, max_tokens, max_usd, max_minutes, max_changes),
         given=_given(set_),
         config=config,
         output=Output(json, json_lines, quiet),
@@ -132,6 +145,12 @@ def resume(
     /,
     *,
     yes: Yes = False,
+    detach: Detach = False,
+    wait_for_approval: WaitForApproval = 0.0,
+    max_tokens: MaxTokens = None,
+    max_usd: MaxUsd = None,
+    max_minutes: MaxMinutes = None,
+    max_changes: MaxChanges = None,
     json: Json = False,
     json_lines: JsonLines = False,
     quiet: Quiet = False,
@@ -139,7 +158,32 @@ def resume(
     """Go on with a run that was interrupted, waits, or did not finish; done steps are kept."""
     from opswright.commands.runs import resume_run
 
-    return resume_run(run_id, yes=yes, output=Output(json, json_lines, quiet))
+    going = Going(yes, detach, wait_for_approval, max_tokens, max_usd, max_minutes, max_changes)
+    return resume_run(run_id, going=going, output=Output(json, json_lines, quiet))
+
+
+@app.command
+def pause(run_id: RunId, /, *, json: Json = False) -> int:
+    """Let a run finish the steps under way and start no other; `resume` goes on."""
+    from opswright.commands.steering import pause_run
+
+    return pause_run(run_id, as_json=json)
+
+
+@app.command
+def cancel(run_id: RunId, /, *, json: Json = False) -> int:
+    """Stop a run, its agents' tasks too; what it did stays and can be undone."""
+    from opswright.commands.steering import cancel_run
+
+    return cancel_run(run_id, as_json=json)
+
+
+@app.command
+def worker(*, config: Config = None, json_lines: JsonLines = False, quiet: Quiet = False) -> int:
+    """Carry out the runs that `run --detach` hands over, and take over those of dead workers."""
+    from opswright.commands.workers import work
+
+    return work(config=config, output=Output(json_lines=json_lines, quiet=quiet))
 
 
 @app.command
@@ -151,7 +195,7 @@ def approve(
     *,
     json: Json = False,
 ) -> int:
-    """Approve, as a person, a run that waits, or one change that a server will not make alone."""
+    """Say yes to what a run waits for, or to one change; a live run goes on by itself."""
     from opswright.commands import approvals
 
     return approvals.approve(asked_id, as_json=json)

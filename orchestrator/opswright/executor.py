@@ -92,7 +92,7 @@ class Executor:
                 {"name": step.id}, self._step, attempt, step, answers
             )
             outcome = StepOutcome.model_validate(recorded)
-            self._loop.call_soon_threadsafe(attempt.halt_after, step, outcome)
+            attempt.halt_after(step, outcome)
             return outcome
 
         for step in run.plan.steps:  # none of them runs before they are awaited below

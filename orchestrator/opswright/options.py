@@ -88,6 +88,55 @@ AnyRunId = Annotated[
 ]
 
 
+Limit = Group("Limits", help="Reaching one pauses the run and asks.")
+MaxTokens = Annotated[
+    int | None,
+    Parameter(
+        name="--max-tokens", env_var="OPSWRIGHT_MAX_TOKENS", group=Limit, help="Of all models"
+    ),
+]
+MaxUsd = Annotated[
+    float | None,
+    Parameter(name="--max-usd", env_var="OPSWRIGHT_MAX_USD", group=Limit, help="Of all models"),
+]
+MaxMinutes = Annotated[
+    float | None,
+    Parameter(
+        name="--max-minutes", env_var="OPSWRIGHT_MAX_MINUTES", group=Limit, help="Of work on it"
+    ),
+]
+MaxChanges = Annotated[
+    int | None,
+    Parameter(
+        name="--max-changes", env_var="OPSWRIGHT_MAX_CHANGES", group=Limit, help="That are made"
+    ),
+]
+Detach = Annotated[
+    bool,
+    Parameter(name="--detach", negative="", help="Leave the approved run to `opswright worker`"),
+]
+WaitForApproval = Annotated[
+    float,
+    Parameter(
+        name="--wait-for-approval",
+        help="Minutes to wait for `opswright approve` in another process",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Going:
+    """How a run is carried out: asked about or not, here or by a worker, within which limits."""
+
+    yes: bool = False
+    detach: bool = False
+    wait_minutes: float = 0.0
+    max_tokens: int | None = None
+    max_usd: float | None = None
+    max_minutes: float | None = None
+    max_changes: int | None = None
+
+
 @dataclass(frozen=True)
 class Output:
     """How a command that takes a run on tells what happens."""

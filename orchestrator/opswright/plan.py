@@ -108,6 +108,12 @@ class Plan(BaseModel):
         return next(step for step in self.steps if step.id == step_id)
 
     @property
+    def agents(self) -> frozenset[str]:
+        """Who may be called to carry it out."""
+        steps = [*self.previews, *self.steps]
+        return frozenset(name for s in steps for name in (s.agent, *s.alternatives))
+
+    @property
     def changes_things(self) -> bool:
         """Whether any step needs an approval."""
         return any(step.changes_things for step in self.steps)

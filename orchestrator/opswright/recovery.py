@@ -33,17 +33,15 @@ class Recovery:
         if run.undoes:
             self._taken_back(run, run.undoes, outcomes)
         elif halt == "compensate":
-            return self._compensation(run, outcomes, owner)
+            return self._compensation(run, owner)
         elif halt == "replan":
             return await self._next_version(run, outcomes, owner)
         return None
 
-    def _compensation(
-        self, run: Run, outcomes: Mapping[str, StepOutcome], owner: str
-    ) -> Run | None:
+    def _compensation(self, run: Run, owner: str) -> Run | None:
         """The run that undoes this one, approved with its plan, which says `compensate`."""
         try:
-            plan = undo.build(run, outcomes, f"{run.plan.id}-undo")
+            plan = undo.build(run, self._store.steps(run, earlier=True), f"{run.plan.id}-undo")
         except PlanError as exc:  # it had changed nothing yet
             self._store.change(run.run_id, halted=str(exc))
             return None
@@ -103,8 +101,8 @@ def seeded(before: Plan, plan: Plan, outcomes: Mapping[str, StepOutcome]) -> Pla
     """The new version of a plan. Raises PlanError when it lacks a finished step as it was done."""
     made = {step.id: step for step in plan.steps}
     for step in before.steps:
-        finished = outcomes[step.id].status == "done" or outcomes[step.id].change_ids
-        if finished and (step.id not in made or made[step.id].input_hash != step.input_hash):
+        done = outcomes[step.id].status == "done"
+        if done and (step.id not in made or made[step.id].input_hash != step.input_hash):
             raise PlanError(f"the new plan has to keep {step.id} as it was done")
     return plan.model_copy(
         update={"id": before.id, "version": before.version + 1, "parent_version": before.version}

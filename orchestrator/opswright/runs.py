@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from opswright.plan import Plan
+from opswright.plan import Plan, Step
 from opswright_core.canonical import canonical_json
 
 RunStatus = Literal[
@@ -36,6 +36,11 @@ class Budget(BaseModel):
     usd: float | None = Field(None, gt=0)
     minutes: float | None = Field(None, gt=0)
     changes: int | None = Field(None, ge=0)
+
+    def doubled(self) -> "Budget":
+        """As much again of everything that is limited."""
+        limits = self.model_dump(exclude_none=True)
+        return Budget.model_validate({name: value * 2 or 1 for name, value in limits.items()})
 
 
 NO_LIMITS = Budget()
@@ -94,6 +99,12 @@ class Run(BaseModel):
     status: RunStatus = "planned"
     created_at: str = ""
     owner: str = ""
+
+    @property
+    def every_step(self) -> list[Step]:
+        """The steps of its plan, after those that only earlier versions of it had."""
+        steps = {step.id: step for plan in [*self.earlier, self.plan] for step in plan.steps}
+        return list(steps.values())
 
 
 Listener = Callable[[StepOutcome], None]

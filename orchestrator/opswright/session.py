@@ -22,7 +22,7 @@ from opswright.projection import Projection
 from opswright.recovery import Recovery, Replanner
 from opswright.registry import AgentDownError, OutcomeUnknownError, Registry, silent
 from opswright.router import Candidate, route
-from opswright.runs import Listener, Run, StepOutcome, now
+from opswright.runs import NO_LIMITS, Budget, Listener, Run, StepOutcome, now
 from opswright.sandbox import Sandbox
 from opswright.store import RunStore
 from opswright.verifier import verify
@@ -160,7 +160,14 @@ class Session:
 
         return dict(await asyncio.gather(*(one(step) for step in plan.previews)))
 
-    def record(self, plan: Plan, previews: Mapping[str, Any], *, undoes: str | None = None) -> Run:
+    def record(
+        self,
+        plan: Plan,
+        previews: Mapping[str, Any],
+        *,
+        undoes: str | None = None,
+        budget: Budget = NO_LIMITS,
+    ) -> Run:
         """Make a planned run of a plan."""
         place = self.place.sandbox
         run = Run(
@@ -172,6 +179,7 @@ class Session:
             config_path=str(self.config_path.resolve()) if self.config_path else None,
             previews=dict(previews),
             undoes=undoes,
+            budget=budget,
             created_at=now(),
         )
         self.store.save(run)
@@ -256,7 +264,7 @@ class Session:
 
     def undo_plan(self, run: Run) -> Plan:
         """Plan the undo of a run. Raises PlanError when there is nothing to undo."""
-        return undo.build(run, self.store.steps(run), new_id("plan")).model_copy(
+        return undo.build(run, self.store.steps(run, earlier=True), new_id("plan")).model_copy(
             update={"catalogue_hash": self.registry.catalogue_hash}
         )
 

@@ -1,5 +1,6 @@
 """The runs: what was asked, planned, approved, answered, and what people said to them meanwhile."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, exists, select, update
@@ -12,8 +13,10 @@ from opswright_core import journal
 DEAD_SECONDS = 10.0
 """A process that has not said for so long that it works is dead, or as good as that."""
 
+QUEUED_SECONDS = 30.0
 
-class SupersededError(Exception):
+
+class SupersededError(PlanError):
     """Another process has taken the run over; what this one still does is not recorded."""
 
 
@@ -88,15 +91,30 @@ class RunStore:
             lambda db: [self._seen(db, Run.model_validate_json(b)) for b in db.scalars(query)]
         )
 
-    def abandoned(self) -> list[Run]:
-        """Runs that were handed to the workers and whose worker is dead."""
-        query = select(runs.c.body).where(runs.c.status == "running")
+    def take_abandoned(self) -> list[Run]:
+        """Put the runs back into the queue whose worker is dead; of many callers, one gets each.
+
+        So is one that has been `queued` for long: who put it there may have died before it was
+        handed over. To hand it over twice does no harm.
+        """
+        query = select(runs.c.body, runs.c.updated_at).where(
+            runs.c.status.in_(["running", "queued"])
+        )
+        long_ago = (datetime.now(UTC) - timedelta(seconds=QUEUED_SECONDS)).isoformat()
 
         def work(db: Connection) -> list[Run]:
-            runs = [Run.model_validate_json(body) for body in db.scalars(query)]
-            return [r for r in runs if r.detached and not self._lives(db, r.owner)]
+            found = [(Run.model_validate_json(r.body), r.updated_at) for r in db.execute(query)]
+            taken = []
+            for run, at in found:
+                waits = run.status == "queued"
+                if run.detached and (at < long_ago if waits else not self._lives(db, run.owner)):
+                    row = _row(run.model_copy(update={"status": "queued", "owner": ""}))
+                    same = (runs.c.run_id == run.run_id) & (runs.c.updated_at == at)
+                    if db.execute(update(runs).where(same).values(row)).rowcount:
+                        taken.append(run)
+            return taken
 
-        return self._db.transact(work)
+        return self._db.transact(work, writes=True)
 
     def _run(self, db: Connection, run_id: str, *, lock: bool = False) -> Run:
         query = select(runs.c.body).where(runs.c.run_id == run_id)
@@ -126,12 +144,13 @@ class RunStore:
 
         self._db.transact(work, writes=True)
 
-    def steps(self, run: Run) -> dict[str, StepOutcome]:
-        """How every step of a run stands, in the plan's order."""
+    def steps(self, run: Run, *, earlier: bool = False) -> dict[str, StepOutcome]:
+        """How every step of a run's plan stands, in that order; on demand with `earlier` ones."""
         query = select(steps.c.body).where(steps.c.run_id == run.run_id)
         bodies = self._db.transact(lambda db: list(db.scalars(query)))
         known = {o.step_id: o for o in map(StepOutcome.model_validate_json, bodies)}
-        return {s.id: known.get(s.id) or StepOutcome(step_id=s.id) for s in run.plan.steps}
+        wanted = run.every_step if earlier else run.plan.steps
+        return {s.id: known.get(s.id) or StepOutcome(step_id=s.id) for s in wanted}
 
     def step(self, run_id: str, step_id: str) -> StepOutcome:
         """How one step of a run stands."""

@@ -47,7 +47,7 @@ TEST_VARIABLES = {"OPSWRIGHT_REQUIRE"}
 SERVER_COMMANDS = {"approve", "doctor"}
 SUBCOMMANDS = {
     *("run", "plan", "status", "resume", "approve", "undo", "doctor", "sandbox"),
-    *("serve", "blueprints", "install-completion"),
+    *("pause", "cancel", "worker", "serve", "blueprints", "install-completion"),
 }
 FLAG = re.compile(r"(?<![\w-])--?[a-z][\w-]*")
 

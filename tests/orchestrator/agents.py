@@ -4,6 +4,7 @@ Things are files in OPSWRIGHT_TEST_THINGS, so that what was made can be seen, an
 to `calls.log` there for every time one is really made.
 """
 
+import asyncio
 import os
 import signal
 import sys
@@ -46,6 +47,7 @@ def make_thing(
     seconds: Seconds = 0.0,
     fail: Annotated[bool, Field(description="Fail when it is applied")] = False,
     die: Annotated[bool, Field(description="Kill the server the first time it is applied")] = False,
+    stuck: Annotated[bool, Field(description="It cannot be removed")] = False,
     die_after: Annotated[bool, Field(description="Kill it once the change is made")] = False,
 ) -> Work[Thing]:
     """Make a thing, a file in the folder of things."""
@@ -73,7 +75,9 @@ def make_thing(
         return {"path": str(path)}
 
     def apply(rec: Recorder) -> Thing:
-        inverse = UndoStep(kind="thing", description=f"remove {name}", args={"path": str(path)})
+        inverse = UndoStep(
+            kind="thing", description=f"remove {name}", args={"path": str(path), "stuck": stuck}
+        )
         made = rec.step(
             "make", send, undo=[inverse], resource=ResourceRef(type="test:thing", id=name)
         )
@@ -99,6 +103,8 @@ class RemoveThing:
 
     def replay(self, step: UndoStep) -> None:
         """Remove the file."""
+        if step.args["stuck"]:
+            raise OpswrightError(f"{step.args['path']} is stuck")
         Path(step.args["path"]).unlink(missing_ok=True)
 
     def verify(self, step: UndoStep) -> Check:
@@ -135,6 +141,14 @@ async def make_one(worker: Any, inputs: Wanted) -> Outcome:
     return Outcome(summary=f"Made {inputs.name}.", outputs={"path": made["outputs"]["path"]})
 
 
+@skill("ponder for a long time")
+async def ponder(worker: Any, inputs: NoInputs) -> Outcome:
+    """Do nothing for ten minutes."""
+    (ROOT / "pondering").touch()
+    await asyncio.sleep(600)
+    return Outcome(summary="Done at last.")
+
+
 @skill("how many things are there", "count the things")
 async def count_all(worker: Any, inputs: NoInputs) -> Outcome:
     """Count all things."""
@@ -144,7 +158,7 @@ async def count_all(worker: Any, inputs: NoInputs) -> Outcome:
 
 def create_server(settings: Settings) -> Any:
     """Build the agent named on the command line."""
-    skills: list[Skill] = [make_one, count_all]
+    skills: list[Skill] = [make_one, count_all, ponder]
     return build_server(
         os.environ.get("OPSWRIGHT_TEST_AGENT", "maker"),
         title="Maker",

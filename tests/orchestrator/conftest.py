@@ -26,7 +26,7 @@ def things(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def config(tmp_path: Path, things: Path) -> Path:
-    """An mcp.json of two agents that make things, a third party's, and the knowledge server."""
+    """An mcp.json of two small agents that make things, and the knowledge server."""
 
     def agent(name: str, **env: str) -> dict[str, Any]:
         return {
@@ -39,15 +39,22 @@ def config(tmp_path: Path, things: Path) -> Path:
     servers = {
         "maker": agent("maker"),
         "other": agent("other"),
-        "stranger": {
-            "command": sys.executable,
-            "args": [str(AGENTS.with_name("stranger.py"))],
-            "env": {"OPSWRIGHT_TEST_THINGS": str(things)},
-        },
         "knowledge": {"command": "opswright-knowledge", "args": ["--toolsets", "all"]},
     }
     path.write_text(json.dumps({"mcpServers": servers}))
     return path
+
+
+@pytest.fixture
+def stranger(config: Path, things: Path) -> None:
+    """Put a third party's server into the team."""
+    servers = json.loads(config.read_text())
+    servers["mcpServers"]["stranger"] = {
+        "command": sys.executable,
+        "args": [str(AGENTS.with_name("stranger.py"))],
+        "env": {"OPSWRIGHT_TEST_THINGS": str(things)},
+    }
+    config.write_text(json.dumps(servers))
 
 
 @pytest.fixture

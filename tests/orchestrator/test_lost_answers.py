@@ -21,6 +21,7 @@ def noting(step_id: str, tool: str = "note", **more: Any) -> Step:
     return step.model_copy(update={"risk": "write", "irreversible": step.compensate is None})
 
 
+@pytest.mark.usefixtures("stranger")
 async def test_a_third_partys_write_without_an_answer_waits_for_a_person(
     open_session: OpenSession, things: Path
 ) -> None:
@@ -38,6 +39,7 @@ async def test_a_third_partys_write_without_an_answer_waits_for_a_person(
     assert any("put it right" in line for line in report.next)
 
 
+@pytest.mark.usefixtures("stranger")
 async def test_a_read_is_repeated_and_so_is_a_write_that_takes_an_idempotency_key(
     open_session: OpenSession, things: Path
 ) -> None:
@@ -81,6 +83,7 @@ async def test_another_agent_that_the_plan_names_takes_over_from_one_that_is_dow
     assert not (things / "house").exists()
 
 
+@pytest.mark.usefixtures("stranger")
 async def test_a_third_partys_step_is_taken_back_by_what_the_plan_says(
     open_session: OpenSession, things: Path
 ) -> None:
@@ -95,6 +98,7 @@ async def test_a_third_partys_step_is_taken_back_by_what_the_plan_says(
     assert (things / "notes.log").read_text().split() == ["two"]
 
 
+@pytest.mark.usefixtures("stranger")
 @pytest.mark.parametrize("status", ["working", "needs_approval"])
 async def test_a_third_partys_own_status_field_means_nothing_here(
     open_session: OpenSession, status: str

@@ -79,10 +79,13 @@ def test_a_process_that_says_nothing_for_long_is_dead(
 ) -> None:
     store.save(run(detached=True))
     store.claim("run-1", ELSEWHERE)
-    assert store.abandoned() == []
+    assert store.take_abandoned() == []
     monkeypatch.setattr(stores, "DEAD_SECONDS", -1.0)
     assert store.load("run-1").status == "interrupted"
-    assert [r.run_id for r in store.abandoned()] == ["run-1"]
+    assert [r.run_id for r in store.take_abandoned()] == ["run-1"]
+    assert store.take_abandoned() == [], "another worker has it now"
+    monkeypatch.setattr(stores, "QUEUED_SECONDS", -1.0)
+    assert [r.run_id for r in store.take_abandoned()] == ["run-1"], "nobody handed it over"
 
 
 def test_a_process_whose_run_was_taken_over_writes_no_more(store: RunStore) -> None:

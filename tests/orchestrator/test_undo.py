@@ -60,3 +60,16 @@ async def test_a_run_that_only_read_has_nothing_to_undo(open_session: OpenSessio
         )
         with pytest.raises(PlanError, match="nothing to undo"):
             session.undo_plan(session.store.load(run.run_id))
+
+
+async def test_undo_follows_what_depends_on_what_and_not_the_order_of_writing(
+    open_session: OpenSession, things: Path
+) -> None:
+    plan = plan_of(make("room", parent={"$ref": "house.outputs.path"}), make("house"))
+    async with open_session() as session:
+        run, _ = await carry_out(session, plan)
+        undone, undo_plan = await undo(session, run)
+    assert [(s.id, s.needs) for s in undo_plan.steps] == [
+        ("undo_room", ()), ("undo_house", ("undo_room",)),
+    ]  # fmt: skip
+    assert undone.status == "done"

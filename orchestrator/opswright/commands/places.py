@@ -8,6 +8,8 @@ from rich.console import Console
 
 from opswright import sandbox
 from opswright.commands.terminal import busy
+from opswright.plan import Plan
+from opswright.projection import KNOWLEDGE
 from opswright.session import Place, Session, opened, sandbox_dir
 from opswright_core.settings import state_directory
 
@@ -29,10 +31,19 @@ def place_for(in_sandbox: bool, console: Console, quiet: bool) -> Place:
 
 @asynccontextmanager
 async def team(
-    place: Place, config: Path | None, console: Console, *, quiet: bool = False
+    place: Place,
+    config: Path | None,
+    console: Console,
+    *,
+    quiet: bool = False,
+    plan: Plan | None = None,
 ) -> AsyncIterator[Session]:
-    """The agents of a place for as long as the block lasts. Raises ConfigError."""
+    """The agents of a place, or those that a plan needs, for as long as the block lasts.
+
+    Raises ConfigError.
+    """
+    agents = None if plan is None else plan.agents | {KNOWLEDGE}
     async with AsyncExitStack() as stack:
         with busy(console, "Starting the agents…", quiet=quiet):
-            session = await stack.enter_async_context(opened(place, config))
+            session = await stack.enter_async_context(opened(place, config, agents))
         yield session

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from opswright.commands.carrying_out import carry_out
+from opswright.commands.carrying_out import carry_out, within
 from opswright.commands.exit_codes import DONE
 from opswright.commands.places import place_for, team
 from opswright.commands.plans import planned_or_loaded, show_planned
 from opswright.commands.terminal import busy, console_for, guarded
-from opswright.options import Output
+from opswright.options import Going, Output
 from opswright.plan import PlanError
 from opswright.render.plans import show_plan
 from opswright.runs import Run
@@ -22,7 +22,7 @@ def run_request(
     *,
     plan_file: Path | None,
     in_sandbox: bool,
-    yes: bool,
+    going: Going,
     given: Mapping[str, Any],
     config: Path | None,
     output: Output,
@@ -38,13 +38,13 @@ def run_request(
                 previews = await session.preview(plan)
             if not output.quiet:
                 show_planned(console, session, plan, previews)
-            run = session.record(plan, previews)
-            return await carry_out(session, run, console, yes=yes, output=output)
+            run = session.record(plan, previews, budget=within(going))
+            return await carry_out(session, run, console, going=going, output=output)
 
     return guarded(work, output)
 
 
-def resume_run(run_id: str, *, yes: bool, output: Output) -> int:
+def resume_run(run_id: str, *, going: Going, output: Output) -> int:
     """`opswright resume`."""
     console = console_for(output.for_programs)
 
@@ -58,10 +58,11 @@ def resume_run(run_id: str, *, yes: bool, output: Output) -> int:
                 f"{run.run_id} has been undone by {run.undone_by}; run its request again instead"
             )
         place, config = place_of(run, state_directory()), _config_of(run)
-        async with team(place, config, console, quiet=output.quiet) as session:
+        async with team(place, config, console, quiet=output.quiet, plan=run.plan) as session:
             session.check(run.plan)
+            run = session.store.change(run.run_id, budget=within(going, run.budget))
             begun = run.status != "planned"
-            return await carry_out(session, run, console, yes=yes, output=output, resumed=begun)
+            return await carry_out(session, run, console, going=going, output=output, resumed=begun)
 
     return guarded(work, output)
 
@@ -75,13 +76,14 @@ def undo_run(run_id: str, *, yes: bool, output: Output) -> int:
         if run.status == "running":
             raise PlanError(f"{run.run_id} is still running; stop it first, then undo it")
         place, config = place_of(run, state_directory()), _config_of(run)
-        async with team(place, config, console, quiet=output.quiet) as session:
+        async with team(place, config, console, quiet=output.quiet, plan=run.plan) as session:
             plan = session.undo_plan(run)
             session.check(plan)
             if not output.quiet:
                 show_plan(console, plan)
             undoing = session.record(plan, {}, undoes=run.run_id)
-            return await carry_out(session, undoing, console, yes=yes, output=output)
+            going = Going(yes)
+            return await carry_out(session, undoing, console, going=going, output=output)
 
     return guarded(work, output)
 

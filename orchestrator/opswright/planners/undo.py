@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from opswright.plan import Plan, PlanError, Step, resolve
+from opswright.plan import Plan, PlanError, Step, in_order, resolve
 from opswright.runs import Run, StepOutcome
 
 
@@ -12,8 +12,9 @@ def build(run: Run, outcomes: Mapping[str, StepOutcome], plan_id: str) -> Plan:
         raise PlanError(f"{run.run_id} has been undone already, by {run.undone_by}")
     steps: list[Step] = []
     waits: dict[str, tuple[str, ...]] = {}
-    for step in reversed(run.plan.steps):
-        dependents = [s.id for s in run.plan.steps if step.id in s.producers]
+    planned = in_order(run.plan.model_copy(update={"steps": tuple(run.every_step)}))
+    for step in reversed(planned):
+        dependents = [s.id for s in planned if step.id in s.producers]
         needs = tuple(dict.fromkeys(need for d in dependents for need in waits[d]))
         own: list[str] = []
         outcome = outcomes[step.id]
