@@ -63,7 +63,9 @@ def _approve_run(store: RunStore, run: Run, by: str) -> list[str]:
         change_id = str(outcome.value.get("change_id", ""))
         told = _approve_change(change_id) if _is_out_of_band(outcome) else None
         store.grant(run.run_id, outcome.asked or "", by)
-        said.append(told or f"approved {outcome.step_id}: {clean(str(outcome.value.get('summary', '')))}")
+        said.append(
+            told or f"approved {outcome.step_id}: {clean(str(outcome.value.get('summary', '')))}"
+        )
     return said
 
 
