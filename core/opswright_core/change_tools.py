@@ -132,7 +132,7 @@ def undo_change(change_id: ChangeId) -> Work[Undone]:
         return [*(_handler(rt, step).verify(step) for step in steps), *unknown]
 
     return Work(
-        scope=_scope(rt, record),
+        scope=undo_change_scope(rt, record),
         plan=plan,
         apply=apply,
         verify=verify,
@@ -180,7 +180,7 @@ def _settle_inverse(rt: Runtime, rec: Recorder, steps: list[UndoStep]) -> None:
         raise OpswrightError(f"Not undone yet: {still}. {exc}") from exc
 
 
-def _scope(rt: Runtime, record: Record) -> Scope:
+def undo_change_scope(rt: Runtime, record: Record) -> Scope:
     """The scope of the change being undone: a sandbox only if all it would touch is one now.
 
     Raises ConflictError when the credentials here are not those of the account it was made in.

@@ -64,6 +64,8 @@ LISTS = {"list_resources", "find_rightsizing", "list_budgets", "list_alarms", "l
 """Those whose `total` counts what is in the account, at least `MANY`."""
 
 ELSEWHERE = {
+    "find_drift": "ten changes of a journal at a time: pages of core",
+    "preview_undo": "twenty changes of a journal, shortened by core: tests/core",
     "explain_finding": "one entry of a fixed catalogue",
     "scan_dependencies": "a folder, no account; pages of core",
     "get_task": "a report, shortened by core: tests/core",

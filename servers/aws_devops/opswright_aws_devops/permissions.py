@@ -226,3 +226,18 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "s3:PutLifecycleConfiguration",
     ),
 }
+
+_LOOKS = tuple(
+    sorted(
+        {
+            action
+            for tool, actions in PERMISSIONS.items()
+            for action in actions
+            if tool.startswith("create_")
+            and action.partition(":")[2].startswith(("Describe", "Get", "List"))
+        }
+        | {"ec2:DescribeTags"}
+    )
+)
+PERMISSIONS["find_drift"] = PERMISSIONS["preview_undo"] = _LOOKS
+"""They make the checks of every change again."""

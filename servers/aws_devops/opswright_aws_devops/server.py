@@ -15,6 +15,7 @@ from opswright_aws_devops.tools import (
     buckets,
     calls,
     databases,
+    drift,
     inventory,
     load_balancers,
     network,
@@ -25,6 +26,7 @@ from opswright_aws_devops.tools import (
     topology,
     web_tier,
 )
+from opswright_core import undo_preview
 from opswright_core.server import build_server
 from opswright_core.settings import Settings
 
@@ -57,6 +59,8 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             operations.describe_operation,
             calls.read_aws,
             calls.change_aws,
+            drift.find_drift,
+            undo_preview.preview_undo,
         ],
         settings=settings,
         permissions=PERMISSIONS,

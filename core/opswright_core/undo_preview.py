@@ -1,0 +1,155 @@
+"""What undoing changes would do now: each step in order, what is gone, what differs, what blocks.
+
+A tool for servers whose changes build on each other; it is of the toolset `verify`.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from opswright_core.canonical import canonical_json
+from opswright_core.change_tools import ChangeId, undo_change_scope
+from opswright_core.changes import Record, load
+from opswright_core.drift import drift_of
+from opswright_core.errors import OpswrightError
+from opswright_core.parallel import each, time_limit
+from opswright_core.runtime import Runtime, runtime
+from opswright_core.tools import read_tool
+from opswright_core.undo import UndoStep
+from opswright_core.verdicts import Check
+
+MOST = 20
+LOOKED_BACK = 500
+"""How many changes are looked through for those that use what another made."""
+
+READ_SECONDS = 25.0
+
+StepState = Literal["would run", "nothing left to do", "unknown"]
+
+
+class PreviewedStep(BaseModel):
+    """One inverse step and what it would meet."""
+
+    does: str
+    state: StepState
+    evidence: str = ""
+
+
+class PreviewedUndo(BaseModel):
+    """What undoing one change would do now."""
+
+    change_id: str
+    tool: str
+    summary: str
+    steps: list[PreviewedStep] = Field(description="In the order they would run")
+    differs: list[str] = Field(description="What is not as the change made it, by reading it")
+    blocked_by: list[str] = Field(description="Why undo_change would be refused or fail now")
+
+
+class UndoPreview(BaseModel):
+    """What undoing some changes would do now, in the order to undo them."""
+
+    changes: list[PreviewedUndo]
+    summary: str
+
+
+@read_tool(toolset="verify")
+def preview_undo(
+    change_id: Annotated[ChangeId | None, Field(description="One change")] = None,
+    last: Annotated[int, Field(description="Else so many of the last", ge=1, le=MOST)] = 1,
+) -> UndoPreview:
+    """Show what undo_change would do now, step by step, without doing it.
+
+    Says what is gone already, what differs from what was made, and what has to be undone before.
+    """
+    rt = runtime()
+    standing = [r for r in _recent(rt) if _stands(r)]
+    chosen = [load(rt, change_id)] if change_id else standing[:last]
+    together = {record.change_id for record in chosen}
+    with time_limit(READ_SECONDS):
+        changes = each(chosen, lambda record: _previewed(rt, record, standing, together))
+    steps = [step for change in changes for step in change.steps]
+    run = sum(step.state != "nothing left to do" for step in steps)
+    blocked = sum(bool(change.blocked_by) for change in changes)
+    return UndoPreview(
+        changes=changes,
+        summary=f"{len(changes)} changes, {run} of {len(steps)} inverse steps would run; "
+        f"{blocked} blocked"
+        if changes
+        else "No change stands that could be undone.",
+    )
+
+
+def _recent(rt: Runtime) -> list[Record]:
+    return [load(rt, change_id) for change_id in rt.journal.recent(LOOKED_BACK)]
+
+
+def _stands(record: Record) -> bool:
+    return record.status != "undone" and bool(record.undo_steps)
+
+
+def _previewed(
+    rt: Runtime, record: Record, standing: list[Record], together: set[str]
+) -> PreviewedUndo:
+    steps = [_met(rt, step) for step in record.undo_steps] if record.status != "undone" else []
+    return PreviewedUndo(
+        change_id=record.change_id,
+        tool=record.tool,
+        summary=record.summary,
+        steps=steps,
+        differs=_differs(rt, record),
+        blocked_by=_blockers(rt, record, standing, together),
+    )
+
+
+def _met(rt: Runtime, step: UndoStep) -> PreviewedStep:
+    handler = rt.undo_handlers.get(step.kind)
+    if handler is None:
+        return PreviewedStep(does=step.description, state="unknown", evidence="not of this server")
+    undone: Check = handler.verify(step)
+    state: StepState = "unknown"
+    if undone.verdict != "UNKNOWN":
+        state = "nothing left to do" if undone.verdict == "PASS" else "would run"
+    return PreviewedStep(does=step.description, state=state, evidence=undone.evidence)
+
+
+def _differs(rt: Runtime, record: Record) -> list[str]:
+    if record.status != "done" or record.outputs is None:
+        return []
+    return [
+        f"{check.name}: {check.evidence or 'no'}"
+        for check in drift_of(rt, record)
+        if check.verdict == "FAIL"
+    ]
+
+
+def _blockers(rt: Runtime, record: Record, standing: list[Record], together: set[str]) -> list[str]:
+    if record.status == "undone":
+        return [f"It has been undone already, by {record.undone_by}."]
+    blockers = []
+    if record.status == "working":
+        blockers.append("It is still under way; wait for it with get_change.")
+    if not record.undo_steps:
+        blockers.append("It made nothing that can be reversed.")
+    blockers += [
+        f"Whether {step!r} took effect is not known: its answer was lost."
+        for step in record.in_doubt
+    ]
+    try:
+        undo_change_scope(rt, record)
+    except OpswrightError as exc:
+        blockers.append(str(exc))
+    ids = [resource.id for resource in record.resources if resource.action == "created"]
+    blockers += [
+        f"{user.change_id} ({user.summary}) uses what it made; undo that first."
+        for user in standing
+        if user.change_id not in {record.change_id, *together} and _uses(user, ids)
+    ]
+    return blockers
+
+
+def _uses(user: Record, ids: list[str]) -> bool:
+    """Whether a change was given one of those ids, as a whole word."""
+    given = canonical_json(user.arguments)
+    return any(re.search(rf"(?<![\w/-]){re.escape(one)}(?![\w-])", given) for one in ids)
