@@ -34,6 +34,7 @@ READS: list[tuple[str, str, dict[str, Any], int]] = [
     ("aws_devops", "check_reachability", PATH, EACH),
     ("aws_devops", "find_operation", {"query": "describe all instances", "limit": 30}, MANY),
     ("aws_devops", "describe_operation", RUN_INSTANCES, MANY),
+    ("aws_devops", "check_quota", {"build": {"vpcs": 1, "nat_gateways_per_zone": 1}}, EACH),
     ("aws_devops", "read_aws", {"service": "ec2", "operation": "DescribeInstances"}, MANY),
     ("cost", "estimate_monthly_cost", {"components": PARTS}, MANY),
     ("cost", "estimate_existing", {}, MANY),

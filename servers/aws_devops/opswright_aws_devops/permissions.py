@@ -227,6 +227,24 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     ),
 }
 
+PERMISSIONS["check_quota"] = (
+    "autoscaling:DescribeAutoScalingGroups",
+    "ec2:DescribeAddresses",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeInstances",
+    "ec2:DescribeInternetGateways",
+    "ec2:DescribeNatGateways",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "rds:DescribeDBInstances",
+    "servicequotas:GetAWSDefaultServiceQuota",
+    "servicequotas:GetServiceQuota",
+)
+for _tool in ("find_operation", "describe_operation", "read_aws", "change_aws"):
+    PERMISSIONS[_tool] = ()  # none by themselves: what they may call, the operator grants
+
 _LOOKS = tuple(
     sorted(
         {
