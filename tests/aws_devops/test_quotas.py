@@ -102,3 +102,17 @@ async def test_aws_default_holds_where_the_account_has_no_value_of_its_own(
             answer = await session.call_tool("check_quota", {"build": {"databases": 41}})
     (check,) = answer.structured_content["checks"]
     assert (check["allowed"], check["used"], check["verdict"]) == (40, 0, "FAIL")
+
+
+async def test_a_three_tier_build_that_does_not_fit_makes_nothing(
+    agent: Any, client_of: Callable[[str], Any]
+) -> None:
+    ec2 = client_of("ec2")
+    for number in range(4):
+        ec2.create_vpc(CidrBlock=f"10.{number}.0.0/16")
+    said = await agent.refused(
+        "handle_task", task="deploy a three-tier web application named shop", wait_seconds=30
+    )
+    assert "Nothing was made: the quotas leave no room for shop: VPCs (5 of 5 used)" in said
+    assert len(ec2.describe_vpcs()["Vpcs"]) == 5
+    assert (await agent.call("list_changes"))["total"] == 0

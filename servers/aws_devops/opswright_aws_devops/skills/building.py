@@ -105,6 +105,12 @@ async def build_three_tier(worker: Worker, inputs: ThreeTierWanted) -> Outcome:
         made: dict[str, Any] = change["outputs"]
         return made
 
+    if short := await _quotas_in_the_way(worker, inputs):
+        return Outcome(
+            status="failed",
+            summary=f"Nothing was made: the quotas leave no room for {name}: {short}. Remove what "
+            "is not used, or ask AWS for more (Service Quotas), and call again.",
+        )
     network = await make("create_network", cidr=inputs.cidr, az_count=inputs.az_count)
     vpc_id = network["vpc_id"]
     groups = await make(
@@ -164,6 +170,30 @@ async def build_three_tier(worker: Worker, inputs: ThreeTierWanted) -> Outcome:
         ],
         memories=[Memory(kind="fact", text=f"{name}: {vpc_id}, {balancer['url']}")],
     )
+
+
+async def _quotas_in_the_way(worker: Worker, inputs: ThreeTierWanted) -> str:
+    """The quotas that leave no room for it, in words; looked at before anything is made.
+
+    What could not be read is not in the way, and nothing is once the build was begun: what it made
+    counts as used already. Only where `check_quota` is offered.
+    """
+    if "check_quota" not in {tool.name for tool in await worker.client.list_tools()}:
+        return ""
+    network = {"name": inputs.name, "cidr": inputs.cidr, "az_count": inputs.az_count}
+    planned = await worker.call("create_network", dry_run=True, **network, **inputs.where)
+    actions = (planned.get("plan") or {}).get("actions", [])
+    if not any(a["verb"] == "create" and a["type"] == "ec2:vpc" for a in actions):
+        return ""
+    build = {
+        "vpcs": 1, "internet_gateways": 1, "nat_gateways_per_zone": 1,
+        "elastic_ips": inputs.az_count, "load_balancers": 1, "target_groups": 1,
+        "auto_scaling_groups": 1, "instances": 2, "databases": 1,
+    }  # fmt: skip
+    asked = {"build": build, "instance_type": inputs.instance_type, **inputs.where}
+    report, _, is_error = await worker.try_call("check_quota", asked)
+    short = [] if is_error else [c for c in report["checks"] if c["verdict"] == "FAIL"]
+    return "; ".join(f"{c['quota']} ({c['used']} of {c['allowed']} used)" for c in short)
 
 
 def _gaps(changes: list[dict[str, Any]]) -> str:
