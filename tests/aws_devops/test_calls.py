@@ -10,6 +10,7 @@ import pytest
 from botocore.stub import Stubber
 from fastmcp import Client
 
+from opswright_aws_devops.api import disclosure
 from opswright_aws_devops.server import create_server
 from opswright_core.aws import HERE
 from opswright_core.canonical import size_bytes
@@ -304,6 +305,14 @@ async def test_an_operation_that_an_emulator_lacks_is_said_to_be_a_gap(agent: An
         "read_aws", **asked("compute-optimizer", "GetEC2InstanceRecommendations")
     )
     assert "does not implement" in said or "not AWS's" in said
+
+
+def test_a_presigned_address_opens_nothing_any_more() -> None:
+    signed = "https://b.s3.amazonaws.com/k?X-Amz-Credential=AB%2F1&X-Amz-Signature=abc&v=1"
+    assert disclosure.shown({"Location": signed}, None) == {
+        "Location": "https://b.s3.amazonaws.com/k?X-Amz-Credential=[redacted]"
+        "&X-Amz-Signature=[redacted]&v=1"
+    }
 
 
 async def test_event_streams_are_refused(agent: Any) -> None:

@@ -5,7 +5,7 @@ name or look.
 """
 
 import hashlib
-from collections.abc import Collection
+import re
 from datetime import date, datetime
 from typing import Any
 
@@ -21,25 +21,18 @@ STREAM_BYTES = 1_048_576
 _OPEN = {"PSParameterValue"}
 """Marked as sensitive, but encrypted or plain configuration unless decryption was asked for."""
 
+_SIGNED = re.compile(r"(X-Amz-(?:Credential|Security-Token|Signature))=[^&\s\"']+", re.IGNORECASE)
+"""What makes a presigned address open something (a Lambda function's code, say)."""
 
-def shown(value: Any, shape: Any, *, plain: Collection[str] = (), decrypted: bool = False) -> Any:
+
+def shown(value: Any, shape: Any, *, decrypted: bool = False) -> Any:
     """A request's or an answer's value as JSON that may be shown, by its botocore shape.
 
-    `plain` are top-level members that are shown though marked (the tokens of pages); `decrypted`
-    says that the caller asked for secrets in the clear.
+    `decrypted` says that the caller asked for secrets in the clear.
     """
-    if not isinstance(value, dict) or shape is None:
-        return redact(_json(value))
-    members = shape.members
-    return redact(
-        {
-            name: _json(inner)
-            if name in plain or name not in members
-            else _masked(inner, members[name], decrypted)
-            for name, inner in value.items()
-            if name != "ResponseMetadata"
-        }
-    )
+    if isinstance(value, dict):
+        value = {name: inner for name, inner in value.items() if name != "ResponseMetadata"}
+    return redact(_json(value) if shape is None else _masked(value, shape, decrypted))
 
 
 def _masked(value: Any, shape: Any, decrypted: bool) -> Any:
@@ -71,7 +64,7 @@ def _json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_json(inner) for inner in value]
     if isinstance(value, str):
-        return clean(value, TEXT_CHARACTERS)
+        return clean(_SIGNED.sub(rf"\1={MASK}", value), TEXT_CHARACTERS)
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, bytes | bytearray):

@@ -51,9 +51,11 @@ def services() -> list[str]:
 
 @lru_cache(maxsize=4)
 def _service(name: str) -> tuple[Any, Mapping[str, Any]]:
+    """A service's model, from a loader of its own: the shared one would keep all of them."""
+    from botocore.loaders import create_loader
     from botocore.model import ServiceModel
 
-    declared = service_models(None).load_service_model(name, KIND)
+    declared = create_loader().load_service_model(name, KIND)
     return ServiceModel(declared, name), declared["operations"]
 
 

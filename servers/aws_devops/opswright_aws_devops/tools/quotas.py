@@ -71,7 +71,13 @@ class QuotaReport(BaseModel):
 
 @read_tool(toolset="verify")
 def check_quota(
-    build: Annotated[Build, Field(description="How many of each are to be made")],
+    build: Annotated[
+        Build,
+        Field(
+            description="How many VPCs, internet gateways, NAT gateways, elastic IPs, load "
+            "balancers, target groups, auto-scaling groups, instances, databases are to be made"
+        ),
+    ],
     instance_type: Annotated[
         str, Field(description="Of `instances`", pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$", max_length=40)
     ] = "t3.small",
