@@ -153,6 +153,7 @@ class Executor:
         while True:
             async with crew.caller.slots(step):
                 outcome = await self._call(attempt, step, answers, known, progress)
+            outcome = await crew.projection.answered(run, step, outcome)
             await self._note(attempt, outcome)
             if outcome.status != "needs_approval" or not await self._granted(attempt, outcome):
                 break

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opswright.plan import REF, Plan, Step
+from opswright.plan import Plan, Step, is_ref
 from opswright.planners.blueprint import Blueprint, Missing, Parameter, build
 from opswright.runs import Run
 from opswright_core.canonical import digest
@@ -157,7 +157,7 @@ def _shape(text: str) -> str:
 def _put(value: Any, names: Mapping[str, str]) -> Any:
     """The same with `${name}` in the place of each value, alone or as a word of a longer text."""
     if isinstance(value, Mapping):
-        if set(value) == {REF}:
+        if is_ref(value):
             return dict(value)
         return {key: v if key in _FIXED else _put(v, names) for key, v in value.items()}
     if isinstance(value, list | tuple):
@@ -176,7 +176,7 @@ def _put(value: Any, names: Mapping[str, str]) -> Any:
 
 def _literals(value: Any, name: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        if set(value) != {REF}:
+        if not is_ref(value):
             for key, inner in value.items():
                 yield from _literals(inner, str(key))
     elif isinstance(value, list | tuple):

@@ -48,6 +48,9 @@ class Step(BaseModel):
     )
     compensate: Compensation | None = None
     irreversible: bool = Field(False, description="Nothing takes it back; known and accepted")
+    awaits_reply: bool = Field(
+        False, description="The requests that its agent sends are answered before it is done"
+    )
     attempts: int = Field(2, ge=1, le=10, description="Tries in all when the agent dies under it")
     idle_seconds: float = Field(
         120, gt=0, description="Longest silence of one call; progress extends it"

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from opswright.conversation import ask
 from opswright.plan import PlanError, PlannedMessage, Step, is_ref, refs, resolve
 from opswright.registry import AgentDownError, OutcomeUnknownError, Registry, silent
 from opswright.runs import Run, StepOutcome
@@ -14,6 +15,10 @@ from opswright.store import RunStore
 
 KNOWLEDGE = "knowledge"
 CALL_SECONDS = 30.0
+
+MOST_MEMORIES = 15
+_DELIVERED = ("sender", "recipient", "intent", "content", "data", "at")
+"""What of a message its recipient gets."""
 
 _DEPLOYMENT = ("application", "environment", "version", "rollback_target")
 """An answer with these fields is a deployment; no server is named."""
@@ -46,21 +51,32 @@ class Projection:
         if tool is None or "context" not in tool.input_schema.get("properties", {}):
             return {}
         inbox = await self._ask("read_messages", {"recipient": step.agent})
-        self._delivered[step.id] = [m["message_id"] for m in (inbox or {}).get("items", [])]
-        found = await self._ask("recall", {"query": run.goal, "agent": step.agent})
-        messages = [
-            {
-                "recipient": m["recipient"],
-                "intent": m["intent"],
-                "content": m["content"],
-                "data": m.get("data") or {},
-            }
-            for m in (inbox or {}).get("items", [])
-        ]
-        return {
-            "inbox": messages,
-            "memories": [m["text"] for m in (found or {}).get("items", [])][:10],
-        }
+        received = (inbox or {}).get("items", [])
+        self._delivered[step.id] = [m["message_id"] for m in received]
+        messages = [{name: m.get(name) for name in _DELIVERED if m.get(name)} for m in received]
+        return {"inbox": messages, "memories": await self._memories(step.agent, run.goal)}
+
+    async def _memories(self, agent: str, goal: str) -> list[str]:
+        """The preferences that an agent is to keep to, always; then what fits the request."""
+        preferences = await self._ask("recall", {"agent": agent, "kind": "preference"})
+        fitting = await self._ask("recall", {"agent": agent, "query": goal})
+        found = [*(preferences or {}).get("items", []), *(fitting or {}).get("items", [])]
+        said = [f"{m['kind']}: {m['text']}" for m in found]
+        return list(dict.fromkeys(said))[:MOST_MEMORIES]
+
+    async def answered(self, run: Run, step: Step, outcome: StepOutcome) -> StepOutcome:
+        """A step that awaits replies, with those that came in `outputs.replies`."""
+        if not step.awaits_reply or outcome.status != "done":
+            return outcome
+        asked = [m for m in outcome.value.get("messages", []) if m.get("intent") == "request"]
+
+        async def reply_to(message: dict[str, Any]) -> dict[str, Any]:
+            memories = await self._memories(message["recipient"], run.goal)
+            return await ask(self._registry, step.agent, message, memories)
+
+        replies = await asyncio.gather(*(reply_to(message) for message in asked))
+        outputs = {**(outcome.value.get("outputs") or {}), "replies": replies}
+        return outcome.model_copy(update={"value": {**outcome.value, "outputs": outputs}})
 
     async def step_ended(
         self, run: Run, step: Step, outcome: StepOutcome, answers: Mapping[str, Any]
@@ -158,7 +174,33 @@ class Projection:
                 key: outcome.value.get(key, [])
                 for key in ("resources", "messages", "memories", "outputs", "summary")
             }
-            await self._tell("record_report", {"agent": step.agent, "report": report, "by": by})
+            filed = await self._ask(
+                "record_report", {"agent": step.agent, "report": report, "by": by}
+            )
+            await self._replied(step, outcome, (filed or {}).get("messages", []), by)
+
+    async def _replied(
+        self, step: Step, outcome: StepOutcome, sent: list[str], by: dict[str, Any]
+    ) -> None:
+        """Keep the replies that came, in the conversation of what they reply to."""
+        if not step.awaits_reply:
+            return
+        messages = outcome.value.get("messages", [])
+        requests = [i for m, i in zip(messages, sent, strict=False) if m["intent"] == "request"]
+        replies = (outcome.value.get("outputs") or {}).get("replies", [])
+        for message_id, reply in zip(requests, replies, strict=False):
+            if reply["status"] == "answered":
+                body = {
+                    "sender": reply["sender"],
+                    "recipient": step.agent,
+                    "content": reply["content"],
+                    "data": reply["data"],
+                    "in_reply_to": message_id,
+                    "by": {**by, "agent": reply["sender"]},
+                }
+                answer = await self._ask("send_message", body)
+                dealt_with = [message_id, *([answer["message_id"]] if answer else [])]
+                await self._tell("acknowledge_messages", {"ids": dealt_with, "by": by})
 
     async def _undone(self, run: Run, step: Step, by: dict[str, Any]) -> None:
         changed = await self._read_change(step) if "change_id" in step.args else []

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from opswright_core.agent.report import Outcome
+from opswright_core.agent.report import AgentMessage, Outcome
 from opswright_core.agent.skills import FromText, NoInputs, Skill, skill
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
 from opswright_core.cli import main
@@ -156,9 +156,30 @@ async def count_all(worker: Any, inputs: NoInputs) -> Outcome:
     return Outcome(summary=f"There are {found['count']} things.", outputs=found)
 
 
+class Asked(BaseModel):
+    """Whom to ask, and what."""
+
+    whom: Annotated[str, Field(description="agent to ask")] = "other"
+    question: Annotated[str, Field(description="what to ask it")] = "count the things"
+
+
+@skill("inquire with a colleague", "consult a colleague")
+async def inquire(worker: Any, inputs: Asked) -> Outcome:
+    """Inquire with a colleague."""
+    request = AgentMessage(recipient=inputs.whom, intent="request", content=inputs.question)
+    return Outcome(summary=f"Asked {inputs.whom}.", messages=[request])
+
+
+@skill("recite everything known")
+async def recite(worker: Any, inputs: NoInputs) -> Outcome:
+    """Recite everything known from the context."""
+    inbox = [message.model_dump() for message in worker.context.inbox]
+    return Outcome(summary="Recited.", outputs={"known": worker.context.memories, "inbox": inbox})
+
+
 def create_server(settings: Settings) -> Any:
     """Build the agent named on the command line."""
-    skills: list[Skill] = [make_one, count_all, ponder]
+    skills: list[Skill] = [make_one, count_all, ponder, inquire, recite]
     return build_server(
         os.environ.get("OPSWRIGHT_TEST_AGENT", "maker"),
         title="Maker",

@@ -117,7 +117,12 @@ def _opening(task: str, context: TaskContext) -> str:
         parts.append(f"Known facts: {canonical_json(redact(context.facts))}")
     parts += [untrusted(memory, "memory", 500) for memory in context.memories[:20]]
     parts += [
-        untrusted(f"{m.content} {json.dumps(redact(m.data))}", f"message to {m.recipient}", 1500)
+        untrusted(
+            f"{m.intent} from {m.sender or 'an agent'} {m.at or ''}: "
+            f"{m.content} {json.dumps(redact(m.data))}",
+            f"message to {m.recipient}",
+            1500,
+        )
         for m in context.inbox[:20]
     ]
     return "\n\n".join(parts)

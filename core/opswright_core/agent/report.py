@@ -15,10 +15,18 @@ class AgentMessage(BaseModel):
     """A message to another agent; whoever called the task delivers it."""
 
     model_config = ConfigDict(frozen=True)
-    recipient: str = Field(description="Name of the agent, or * for all")
+    recipient: str = Field(description="Agent, or * for all")
     intent: Literal["inform", "request", "warn"] = "inform"
     content: str
     data: dict[str, Any] = Field(default_factory=dict)
+
+
+class ReceivedMessage(AgentMessage):
+    """A message from another agent, as it is delivered."""
+
+    sender: str | None = None
+    at: str | None = None
+    """ISO time."""
 
 
 class Memory(BaseModel):
@@ -35,15 +43,14 @@ class TaskContext(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     facts: dict[str, Any] = Field(
-        default_factory=dict, description="Known inputs by name, like vpc_id or region"
+        default_factory=dict, description="Known inputs by name, like vpc_id"
     )
     memories: list[str] = Field(default_factory=list, description="What was learnt before")
-    inbox: list[AgentMessage] = Field(
-        default_factory=list, description="Messages from other agents: intent, content, data"
+    inbox: list[ReceivedMessage] = Field(
+        default_factory=list,
+        description="Messages: sender, intent, content, data, at",
     )
-    approvals: list[str] = Field(
-        default_factory=list, description="Approval tokens a person agreed to"
-    )
+    approvals: list[str] = Field(default_factory=list, description="Tokens a person agreed to")
 
 
 class TaskBudget(BaseModel):

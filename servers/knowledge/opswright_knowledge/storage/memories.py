@@ -118,10 +118,15 @@ class Memories:
         ], total
 
     def newest(
-        self, agent: str | None = None, *, before: int | None = None, limit: int = 50
+        self,
+        agent: str | None = None,
+        *,
+        kind: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
     ) -> tuple[list[RememberedMemory], int]:
         """An agent's memories, newest first: at most `limit` + 1, and how many there are."""
-        fits = self._fits(agent, None)
+        fits = self._fits(agent, kind)
         counting = select(func.count()).select_from(memories).where(*fits)
         total = self._connection.execute(counting).scalar_one()
         if before is not None:

@@ -53,7 +53,10 @@ def remember(
 
 @read_tool
 def recall(
-    query: Annotated[str, Field(description="Words", min_length=1, max_length=4000)],
+    query: Annotated[
+        str | None,
+        Field(description="Words; left out with a kind: the newest", min_length=1, max_length=4000),
+    ] = None,
     agent: Annotated[Sought | None, Field(description="Its own and shared ones")] = None,
     kind: Annotated[MemoryKind | None, Field(description="Only this kind")] = None,
     since: Annotated[
@@ -63,9 +66,18 @@ def recall(
     limit: Annotated[int, Field(description="Most to show", ge=1, le=50)] = 10,
 ) -> Page[RememberedMemory]:
     """Recall memories by words, ranked by fit, importance and age."""
-    words = words_of(query)
+    if query is None and kind is not None and since is None and not min_importance:
+        with knowledge().reading() as store:
+            newest, total = store.memories.newest(agent, kind=kind, limit=limit)
+        newest = newest[:limit]
+        return Page(
+            items=newest,
+            total=total,
+            summary=f"The {len(newest)} newest of {total:,} {kind} memories. {DATA}",
+        )
+    words = words_of(query or "")
     if not words:
-        raise BadInputError(f"the query {query[:60]!r} holds no word; ask in plain words.")
+        raise BadInputError(f"the query {(query or '')[:60]!r} holds no word; ask in plain words.")
     begin = iso(moment(since, knowledge().clock())) if since else None
     with knowledge().reading() as store:
         found, total = store.memories.search(
