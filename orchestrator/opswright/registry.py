@@ -173,7 +173,10 @@ class Agent:
         text = "\n".join(block.text for block in result.content if getattr(block, "text", None))
         if len(text) > MOST_ANSWER_CHARACTERS:
             return Answer({}, f"{self.name}.{tool} answered {len(text)} characters: too many", True)
-        return Answer(result.structured_content or _json(text), text, bool(result.is_error))
+        value = result.structured_content or _json(text)
+        if not value and text and not result.is_error:
+            value = {"result": text}  # a server without output schemas answers text alone
+        return Answer(value, text, bool(result.is_error))
 
     async def _no_answer(
         self, client: Any, tool: str, exc: Exception, *, timed_out: bool
