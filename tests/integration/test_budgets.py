@@ -32,6 +32,8 @@ READS: list[tuple[str, str, dict[str, Any], int]] = [
     ("aws_devops", "get_resource", {"resource_id": VPC}, EACH),
     ("aws_devops", "verify_high_availability", {"vpc_id": VPC}, EACH),
     ("aws_devops", "check_reachability", PATH, EACH),
+    ("aws_devops", "draw_topology", {"vpc": VPC}, EACH),
+    ("aws_devops", "get_stack", {"name": "shop", "events": 100}, EACH),
     ("aws_devops", "find_operation", {"query": "describe all instances", "limit": 30}, MANY),
     ("aws_devops", "describe_operation", RUN_INSTANCES, MANY),
     ("aws_devops", "check_quota", {"build": {"vpcs": 1, "nat_gateways_per_zone": 1}}, EACH),
@@ -65,6 +67,7 @@ LISTS = {"list_resources", "find_rightsizing", "list_budgets", "list_alarms", "l
 """Those whose `total` counts what is in the account, at least `MANY`."""
 
 ELSEWHERE = {
+    "find_stack_drift": "a comparison that this account never finishes; pages of core",
     "find_drift": "ten changes of a journal at a time: pages of core",
     "preview_undo": "twenty changes of a journal, shortened by core: tests/core",
     "explain_finding": "one entry of a fixed catalogue",
