@@ -60,7 +60,10 @@ class Runtime:
     examinations: "Sequence[Examination]" = ()
     """What `doctor` looks at for this server, besides what it does for all."""
     extras: dict[str, Any] = field(default_factory=dict)
-    """A server's own long-lived objects (a store, a client), put there by its `create_server`."""
+    """A server's own long-lived objects (a store, a client), put there by its `create_server`.
+
+    Those that have a `close` are closed with the server.
+    """
 
     @property
     def command(self) -> str:
@@ -76,6 +79,9 @@ class Runtime:
     def close(self) -> None:
         """Let go of what is held outside the process; what is used later is opened again."""
         self.aws_sessions.forget()
+        for held in self.extras.values():
+            if callable(close := getattr(held, "close", None)):
+                close()
 
 
 def runtime() -> Runtime:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.postgres import Postgres
 
 from opswright_core.settings import Settings
 from opswright_knowledge.server import create_server
@@ -34,9 +35,33 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def shared_database(postgres: Postgres) -> str:
+    """One PostgreSQL database for many tests: making it takes longer than most of them."""
+    return postgres.new_database()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, settings: Settings) -> str:
+    """Where the store of `client` is, empty: each promise holds on both databases."""
+    if request.param == "sqlite":
+        return f"sqlite:///{settings.state_dir / 'knowledge.db'}"
+    import psycopg
+
+    where: str = request.getfixturevalue("shared_database")
+    with psycopg.connect(where) as connection:
+        tables = connection.execute(
+            "SELECT string_agg(tablename, ', ') FROM pg_tables "
+            "WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        ).fetchone()
+        if tables and tables[0]:
+            connection.execute(f"TRUNCATE {tables[0]} RESTART IDENTITY")
+    return where
+
+
 @pytest.fixture
-async def client(connect: Any, clock: Clock) -> AsyncIterator[Any]:
-    async with connect(lambda settings: create_server(settings, clock=clock)) as opened:
+async def client(connect: Any, clock: Clock, url: str) -> AsyncIterator[Any]:
+    async with connect(lambda settings: create_server(settings, url, clock)) as opened:
         yield opened
 
 
@@ -76,9 +101,3 @@ def read(client: Any) -> Callable[[str], Awaitable[str]]:
         return text
 
     return text_at
-
-
-@pytest.fixture
-def url(settings: Settings) -> str:
-    """Where the store of `client` is."""
-    return f"sqlite:///{settings.state_dir / 'knowledge.db'}"

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from opswright_knowledge.records import Counts
 from opswright_knowledge.tools.registry import in_words
 
 VPC = {
@@ -231,4 +232,9 @@ async def test_secrets_and_hidden_text_are_not_kept(ask: Any) -> None:
     ],
 )
 def test_counts_in_words_name_the_most_frequent_types(counts: Any, words: Any) -> None:
-    assert in_words(counts) == words
+    assert in_words(Counts(counts)) == words
+
+
+def test_where_counting_stopped_the_answer_says_so() -> None:
+    told = in_words(Counts({"a": 10_000, "b": 1}, complete=False))
+    assert told == "More than 10,000 resources; of 10,001: 10,000 a, 1 b"

@@ -28,8 +28,8 @@ def contents(url: str) -> Any:
     store = Store(url)
     with store.reading() as unit:
         counter = unit.context.get("shared", "counter")
-        total = sum(unit.resources.find(limit=0)[1].values())
-        found, _ = unit.resources.find(limit=total)
+        total = unit.resource_search.find(limit=0)[1].total
+        found, _ = unit.resource_search.find(limit=total)
         changes, _ = unit.changes.after(0, limit=1_000_000)
         assert unit.revision == len(changes)
     store.close()

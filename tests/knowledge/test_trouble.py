@@ -13,7 +13,8 @@ from sqlalchemy.engine import make_url
 from opswright_core.errors import BadInputError, OpswrightError
 from opswright_knowledge.records import HOST
 from opswright_knowledge.server import create_server
-from opswright_knowledge.storage.dialect import SQLite, dialect_of
+from opswright_knowledge.storage.dialect import dialect_of
+from opswright_knowledge.storage.sqlite import SQLite
 from opswright_knowledge.store import Store
 
 
@@ -55,10 +56,10 @@ async def test_a_newer_store_is_not_touched(settings: Any, tmp_path: Any) -> Non
     with Store(f"sqlite:///{file}").writing(HOST) as unit:
         unit.context.put("s", "k", 1)
     with sqlite3.connect(file) as db:
-        db.execute("UPDATE state SET schema_version = 99")
+        db.execute("UPDATE alembic_version SET version_num = '0099'")
     db.close()
     text = await complaint(settings, f"sqlite:///{file}")
-    assert "schema version 99" in text
+    assert "schema version 0099" in text
     assert "Upgrade opswright-knowledge" in text
 
 
@@ -100,8 +101,10 @@ async def test_a_store_is_usable_again_once_the_trouble_is_gone(
     ("url", "says"),
     [
         ("nonsense", "not a database URL"),
-        ("postgresql://user:secret@db/knowledge", "only sqlite is supported"),
-        ("sqlite+aiosqlite:///x.db", "only sqlite is supported"),
+        ("mysql://user:secret@db/knowledge", "only sqlite and postgresql are supported"),
+        ("postgresql+asyncpg://user:secret@db/x", "only sqlite and postgresql are supported"),
+        ("postgresql://user:secret@db", "names no database"),
+        ("sqlite+aiosqlite:///x.db", "only sqlite and postgresql are supported"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
     ],

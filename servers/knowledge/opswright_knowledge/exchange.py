@@ -43,6 +43,7 @@ class Written(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     recorded_by: Name
     run_id: Name | None = None
+    step: Name | None = None
     at: Time
 
 

@@ -6,9 +6,10 @@ summed, are those of Park et al., "Generative Agents" (2023), section 4.1; they 
 a town's small talk, here the words asked for count most.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from opswright_knowledge.words import words
 
 RELEVANCE, IMPORTANCE, RECENCY = 0.7, 0.15, 0.15
 HALF_LIFE_DAYS = 30.0
@@ -42,4 +43,4 @@ def _score(candidate: Candidate, best: float) -> float:
 
 def words_of(query: str) -> list[str]:
     """The distinct words of a query, at most `MOST_WORDS`; signs and query syntax are dropped."""
-    return list(dict.fromkeys(re.findall(r"\w+", query.lower())))[:MOST_WORDS]
+    return list(dict.fromkeys(words(query)))[:MOST_WORDS]

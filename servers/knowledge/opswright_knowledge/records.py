@@ -1,5 +1,6 @@
 """What the store keeps, as callers write it and as they read it back."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -116,6 +117,7 @@ class Origin(BaseModel):
     revision: int
     recorded_by: str
     run_id: str | None = None
+    step: str | None = None
     at: str
 
 
@@ -125,6 +127,19 @@ class Resource(Origin, ResourceFields):
     model_config = ConfigDict(frozen=True, extra="ignore")
     seen_at: str = Field("", description="When it was recorded last, changed or not")
     deleted_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many resources fit, by type; more than these when counting stopped before the end."""
+
+    by_type: dict[str, int]
+    complete: bool = True
+
+    @property
+    def total(self) -> int:
+        """How many were counted."""
+        return sum(self.by_type.values())
 
 
 class Reached(BaseModel):

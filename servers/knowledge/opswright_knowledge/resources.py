@@ -44,12 +44,10 @@ def listed_of_type(type: str, cursor: str | None = None) -> str:
 def _resources(where: tuple[str, ...], type: str | None, cursor: str | None) -> str:
     after = decode(cursor, [str, str])
     with knowledge().reading() as store:
-        found, counts = store.resources.find(type=type, after=after, limit=PAGE_ITEMS)
-    page = cut(
-        found, total=sum(counts.values()), limit=PAGE_ITEMS, place=lambda one: [one.type, one.id]
-    )
+        found, counts = store.resource_search.find(type=type, after=after, limit=PAGE_ITEMS)
+    page = cut(found, total=counts.total, limit=PAGE_ITEMS, place=lambda one: [one.type, one.id])
     entries = [_entry(one) for one in page.items]
-    head = {} if type is not None else bounded({"by_type": counts}, PAGE_BYTES // 6)
+    head = {} if type is not None else bounded({"by_type": counts.by_type}, PAGE_BYTES // 6)
     return _index(where, page.model_copy(update={"items": entries}), **head)
 
 

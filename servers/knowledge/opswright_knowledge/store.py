@@ -1,5 +1,6 @@
 """The store as tools see it: opened at the first use, so that a server starts quickly."""
 
+import copy
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], datetime]
 
+DEFAULT_NAMESPACE = "default"
+
 
 def utc_now() -> datetime:
     """The time now, in UTC."""
@@ -22,15 +25,23 @@ def utc_now() -> datetime:
 
 
 class Store:
-    """One shared store, named by a database URL."""
+    """A namespace of one shared store, which a database URL names."""
 
-    def __init__(self, url: str, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, url: str, clock: Clock = utc_now, namespace: str = DEFAULT_NAMESPACE
+    ) -> None:
         self.url = url
         self.clock = clock
         self.on_written: Callable[[list[tuple[str, str]]], None] | None = None
         """Called after a write is on disk, with the (kind, key) of what it wrote."""
-        self._opening = threading.Lock()
-        self._database: Database | None = None
+        self.namespace = namespace
+        self._opening = _Opening(url)
+
+    def within(self, namespace: str) -> "Store":
+        """Another namespace of the same store."""
+        other = copy.copy(self)
+        other.namespace = namespace
+        return other
 
     @contextmanager
     def writing(self, by: Provenance | None) -> "Iterator[UnitOfWork]":
@@ -38,26 +49,38 @@ class Store:
 
         Raises OpswrightError when the database cannot be used, with what to do.
         """
-        with self._opened().writing(by or HOST, self.clock()) as unit:
+        with self._opening.database().writing(self.namespace, by or HOST, self.clock()) as unit:
             yield unit
         if self.on_written is not None and unit.logged:
             self.on_written(unit.logged)
 
     def reading(self) -> "AbstractContextManager[UnitOfWork]":
         """A read transaction: everything in it is seen at one moment."""
-        return self._opened().reading(self.clock())
-
-    def _opened(self) -> "Database":
-        with self._opening:
-            if self._database is None:
-                from opswright_knowledge.storage.database import Database
-
-                self._database = Database(self.url)
-            return self._database
+        return self._opening.database().reading(self.namespace, self.clock())
 
     def close(self) -> None:
         """Close the connections; the next use opens it again."""
-        with self._opening:
+        self._opening.close()
+
+
+class _Opening:
+    """The database, opened at its first use."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._database: Database | None = None
+
+    def database(self) -> "Database":
+        with self._lock:
+            if self._database is None:
+                from opswright_knowledge.storage.database import Database
+
+                self._database = Database(self._url)
+            return self._database
+
+    def close(self) -> None:
+        with self._lock:
             if self._database is not None:
                 self._database.close()
                 self._database = None

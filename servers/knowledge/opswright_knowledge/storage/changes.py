@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 
 from opswright_knowledge.records import ChangeEntry
 from opswright_knowledge.storage.schema import changes
@@ -34,7 +34,7 @@ class Changes:
 
         Returns at most `limit`, and how many there are.
         """
-        fits: list[ColumnElement[bool]] = [changes.c.revision > revision]
+        fits = [self._unit.own(changes), changes.c.revision > revision]
         if since is not None:
             fits.append(changes.c.at >= since)
         wanted = ((changes.c.agent, agent), (changes.c.kind, kind))
@@ -48,7 +48,8 @@ class Changes:
 
     def latest(self, before: int | None = None, limit: int = 50) -> list[ChangeEntry]:
         """Changes before a revision, newest first: at most `limit` + 1."""
-        asked = select(changes).order_by(changes.c.revision.desc()).limit(limit + 1)
+        asked = select(changes).where(self._unit.own(changes))
+        asked = asked.order_by(changes.c.revision.desc()).limit(limit + 1)
         if before is not None:
             asked = asked.where(changes.c.revision < before)
         rows = self._unit.connection.execute(asked).mappings()
@@ -59,7 +60,7 @@ class Changes:
 
         A kind that was not written among them is left out.
         """
-        recent = changes.c.revision > self._unit.revision - RECENT
+        recent = self._unit.own(changes) & (changes.c.revision > self._unit.revision - RECENT)
         asked = select(changes.c.kind, func.max(changes.c.at).label("at")).where(recent)
         rows = self._unit.connection.execute(asked.group_by(changes.c.kind))
         return {row.kind: row.at for row in rows}

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from opswright_core.canonical import canonical_json
 from opswright_core.errors import ConflictError
@@ -37,18 +37,20 @@ class Context:
         if (value is None and current is None) or (current and value == current.value):
             return Recorded(revision=self._unit.revision, unchanged=1)
         done: Operation = "deleted" if value is None else "updated" if current else "created"
-        (revision,) = self._unit.log("context", [(f"{scope}/{key}", done)])
-        self._connection.execute(
-            delete(context).where(context.c.scope == scope, context.c.key == key)
-        )
-        if value is not None:
-            row = {"scope": scope, "key": key, "value": value, **self._unit.origin(revision)}
-            self._connection.execute(insert(context).values(**row))
+        before = {"value": current.value} if current else None
+        (revision,) = self._unit.log("context", [(f"{scope}/{key}", done)], [before])
+        row = {"value": value, **self._unit.origin(revision)}
+        if current is None:
+            self._connection.execute(insert(context).values(scope=scope, key=key, **row))
+        elif value is None:
+            self._connection.execute(delete(context).where(*self._at(scope, key)))
+        else:
+            self._connection.execute(update(context).where(*self._at(scope, key)).values(**row))
         return Recorded(revision=revision)
 
     def get(self, scope: str, key: str) -> ContextEntry | None:
         """One value, or None."""
-        asked = select(context).where(context.c.scope == scope, context.c.key == key)
+        asked = select(context).where(*self._at(scope, key))
         row = self._connection.execute(asked).mappings().first()
         return ContextEntry.model_validate(dict(row)) if row else None
 
@@ -56,7 +58,7 @@ class Context:
         self, scope: str, *, after: str | None = None, limit: int = 50
     ) -> tuple[list[ContextEntry], int]:
         """The values of a scope by key: at most `limit` + 1, and how many there are."""
-        fits: list[ColumnElement[bool]] = [context.c.scope == scope]
+        fits = [self._unit.own(context), context.c.scope == scope]
         total = self._connection.execute(
             select(func.count()).select_from(context).where(*fits)
         ).scalar_one()
@@ -72,7 +74,7 @@ class Context:
         """The scopes that hold values, by name: at most `limit` + 1, and how many there are."""
         c = context.c
         asked = select(c.scope, func.count().label("count"), func.max(c.at).label("at"))
-        asked = asked.group_by(c.scope)
+        asked = asked.where(self._unit.own(context)).group_by(c.scope)
         total = self._connection.execute(
             select(func.count()).select_from(asked.subquery())
         ).scalar_one()
@@ -80,6 +82,9 @@ class Context:
             asked = asked.where(c.scope > after)
         rows = self._connection.execute(asked.order_by(c.scope).limit(limit + 1)).mappings()
         return [ContextScope.model_validate(dict(row)) for row in rows], total
+
+    def _at(self, scope: str, key: str) -> tuple[ColumnElement[bool], ...]:
+        return self._unit.own(context), context.c.scope == scope, context.c.key == key
 
 
 def _conflict(scope: str, key: str, expected: int, current: ContextEntry | None) -> str:

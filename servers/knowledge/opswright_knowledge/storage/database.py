@@ -1,4 +1,4 @@
-"""Opens the database, checks its version, and runs transactions."""
+"""Opens the database, brings it up to date, and runs transactions in a namespace."""
 
 import sqlite3
 import threading
@@ -6,77 +6,94 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from sqlalchemy import Engine, inspect, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 
-from opswright_core.errors import OpswrightError
 from opswright_knowledge.records import HOST, Provenance
+from opswright_knowledge.storage.commits import Lane
 from opswright_knowledge.storage.dialect import dialect_of
-from opswright_knowledge.storage.schema import SCHEMA_VERSION, metadata, state
+from opswright_knowledge.storage.schema import namespaces
 from opswright_knowledge.storage.unit_of_work import UnitOfWork
+from opswright_knowledge.storage.upgrade import upgrade
+
+NOWHERE = 0
+"""The number of a namespace that nothing was written to yet."""
+
+TROUBLE = (sqlite3.Error, DBAPIError, NoConnectionError)
 
 
 class Database:
     """An open store."""
 
     def __init__(self, url: str) -> None:
-        """Open it, and make its tables when there are none.
+        """Open it; make its tables or bring them up to date where that is needed.
 
         Raises BadInputError for a URL that is not supported, OpswrightError when the database
         cannot be used or is of a newer version.
         """
         self._dialect = dialect_of(url)
-        self._lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._lanes: dict[str, Lane] = {}
+        self._numbers: dict[str, int] = {}
         try:
             self._engine = self._dialect.engine()
-            self._prepare(self._engine)
-        except (OSError, sqlite3.Error, DBAPIError) as exc:
+            try:
+                upgrade(self._engine, self._dialect)
+            except BaseException:
+                self._engine.dispose()
+                raise
+        except (OSError, *TROUBLE) as exc:
             raise self._dialect.explain(exc) from exc
 
-    def _prepare(self, engine: Engine) -> None:
-        with engine.connect() as connection, connection.begin():
-            exists = inspect(connection).has_table(state.name)
-        if not exists:
-            with engine.connect().execution_options(writes=True) as connection, connection.begin():
-                metadata.create_all(connection)
-                self._dialect.create_full_text(connection)
-                if connection.execute(select(state.c.id)).first() is None:
-                    first = {"id": 1, "schema_version": SCHEMA_VERSION, "revision": 0}
-                    connection.execute(state.insert().values(first))
-        with engine.connect() as connection, connection.begin():
-            version = connection.execute(select(state.c.schema_version)).scalar_one()
-        if version > SCHEMA_VERSION:
-            engine.dispose()
-            raise OpswrightError(
-                f"The knowledge store {self._dialect.where} has schema version {version}; this "
-                f"server knows {SCHEMA_VERSION}. Upgrade opswright-knowledge, or set "
-                "OPSWRIGHT_KNOWLEDGE_URL to another file."
-            )
-
     @contextmanager
-    def writing(self, by: Provenance, now: datetime) -> Iterator[UnitOfWork]:
+    def writing(self, namespace: str, by: Provenance, now: datetime) -> Iterator[UnitOfWork]:
         """A write transaction, alone from its first statement on; on disk when it ends well."""
-        # Threads queue here, in order; only processes meet at SQLite's own lock, which polls.
-        with self._lock, self._transaction(by, now, writes=True) as unit:
-            yield unit
+        try:
+            with self._lane(namespace).transaction() as connection:
+                number = self._numbers.get(namespace) or self._named(connection, namespace)
+                self._dialect.lock(connection, number)
+                yield UnitOfWork(connection, self._dialect, number, by, now)
+        except TROUBLE as exc:
+            raise self._dialect.explain(exc) from exc
+        self._numbers[namespace] = number
 
     @contextmanager
-    def reading(self, now: datetime) -> Iterator[UnitOfWork]:
+    def reading(self, namespace: str, now: datetime) -> Iterator[UnitOfWork]:
         """A read transaction."""
-        with self._transaction(HOST, now, writes=False) as unit:
-            yield unit
-
-    @contextmanager
-    def _transaction(self, by: Provenance, now: datetime, *, writes: bool) -> Iterator[UnitOfWork]:
+        options = self._dialect.reading()
         try:
             with (
-                self._engine.connect().execution_options(writes=writes) as connection,
+                self._engine.connect().execution_options(**options) as connection,
                 connection.begin(),
             ):
-                yield UnitOfWork(connection, self._dialect, by, now)
-        except (sqlite3.Error, DBAPIError) as exc:
+                number = self._numbers.get(namespace) or _number(connection, namespace)
+                yield UnitOfWork(connection, self._dialect, number, HOST, now)
+        except TROUBLE as exc:
             raise self._dialect.explain(exc) from exc
+
+    def _lane(self, namespace: str) -> Lane:
+        name = self._dialect.lane(namespace)
+        with self._opening:
+            if name not in self._lanes:
+                self._lanes[name] = Lane(
+                    lambda: self._engine.connect().execution_options(**self._dialect.writing())
+                )
+            return self._lanes[name]
+
+    def _named(self, connection: Connection, namespace: str) -> int:
+        """The number of a namespace, made when it is new."""
+        if found := _number(connection, namespace):
+            return found
+        new = self._dialect.insert(namespaces).values(name=namespace, revision=0)
+        connection.execute(new.on_conflict_do_nothing())
+        return _number(connection, namespace)
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+
+def _number(connection: Connection, namespace: str) -> int:
+    asked = select(namespaces.c.number).where(namespaces.c.name == namespace)
+    return connection.execute(asked).scalar_one_or_none() or NOWHERE

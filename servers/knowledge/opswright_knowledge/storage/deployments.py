@@ -42,10 +42,11 @@ class Deployments:
                 return deployment_id, Recorded(revision=self._unit.revision, unchanged=1)
             where = {**current, **changed}
             key = f"{where['application']}/{where['environment']}/{deployment_id}"
-            (revision,) = self._unit.log("deployment", [(key, "updated")])
+            before = {name: current[name] for name in changed}
+            (revision,) = self._unit.log("deployment", [(key, "updated")], [before])
             self._connection.execute(
                 update(deployments)
-                .where(deployments.c.deployment_id == deployment_id)
+                .where(*self._at(deployment_id))
                 .values(**changed, **self._unit.origin(revision))
             )
             return deployment_id, Recorded(revision=revision)
@@ -77,7 +78,7 @@ class Deployments:
         """
         c = deployments.c
         wanted = ((c.application, application), (c.environment, environment), (c.status, status))
-        fits: list[ColumnElement[bool]] = [column == v for column, v in wanted if v is not None]
+        fits = [self._unit.own(deployments), *(col == v for col, v in wanted if v is not None)]
         total = self._connection.execute(
             select(func.count()).select_from(deployments).where(*fits)
         ).scalar_one()
@@ -103,7 +104,7 @@ class Deployments:
         """
         c = deployments.c
         wanted = ((c.application, application), (c.environment, environment))
-        fits: list[ColumnElement[bool]] = [column == v for column, v in wanted if v is not None]
+        fits = [self._unit.own(deployments), *(col == v for col, v in wanted if v is not None)]
         places = select(c.application, c.environment).where(*fits).distinct()
         total = self._connection.execute(
             select(func.count()).select_from(places.subquery())
@@ -123,8 +124,11 @@ class Deployments:
         same = [by.run_id, by.step, record.application, record.environment, record.version]
         return f"dp-{digest(same)[:16]}"
 
+    def _at(self, deployment_id: str) -> tuple[ColumnElement[bool], ...]:
+        return self._unit.own(deployments), deployments.c.deployment_id == deployment_id
+
     def _row(self, deployment_id: str) -> dict[str, object] | None:
-        asked = select(deployments).where(deployments.c.deployment_id == deployment_id)
+        asked = select(deployments).where(*self._at(deployment_id))
         row = self._connection.execute(asked).mappings().first()
         return dict(row) if row else None
 
@@ -132,6 +136,7 @@ class Deployments:
         c = deployments.c
         asked = (
             select(c.version)
+            .where(self._unit.own(deployments))
             .where(c.application == record.application, c.environment == record.environment)
             .where(c.status == "succeeded", c.version != record.version)
             .order_by(c.first_revision.desc())

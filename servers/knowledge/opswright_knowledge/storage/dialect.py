@@ -1,137 +1,94 @@
-"""What a database does in its own way: connecting, locking, full text, errors.
+"""What a database does in its own way, and which one a URL names."""
 
-SQLite is the only one so far; another (PostgreSQL) is a second class here with the same methods.
-"""
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
-import sqlite3
-from pathlib import Path
-from typing import Any
-
-from sqlalchemy import Connection, Engine, Float, Integer, Subquery, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import Connection, Engine, Select, Subquery, Table
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from opswright_core.errors import BadInputError, OpswrightError
 
-BUSY_SECONDS = 30
-"""How long a write waits for another process's; theirs take milliseconds."""
+WordIndex = Literal["memory_words", "resource_words"]
+"""Memories are found by words in any form, resources by phrases and how their last word begins."""
 
-_ADVICE = {
-    "SQLITE_BUSY": "Another process holds it; try again, and look for one that hangs.",
-    "SQLITE_LOCKED": "Another process holds it; try again, and look for one that hangs.",
-    "SQLITE_READONLY": "Nothing was written. Make the file and its directory writable, "
-    "or set OPSWRIGHT_KNOWLEDGE_URL to another file.",
-    "SQLITE_CANTOPEN": "Check that its directory exists and is writable, "
-    "or set OPSWRIGHT_KNOWLEDGE_URL to another file.",
-    "SQLITE_FULL": "Nothing was written. Free space on the disk and try again.",
-    "SQLITE_NOTADB": "It is damaged or no database. Move it away and restore a backup, "
-    "or set OPSWRIGHT_KNOWLEDGE_URL to another file.",
-    "SQLITE_CORRUPT": "It is damaged. Stop the servers that use it, move it away and restore "
-    "a backup (`sqlite3 knowledge.db .recover` saves what can be read).",
-}
+EXAMPLES = "sqlite:////path/to/knowledge.db or postgresql://user:password@host/database"
 
 
-def dialect_of(url: str) -> "SQLite":
+class Dialect(Protocol):
+    """One kind of database."""
+
+    where: str
+    """The database as people name it, without a password."""
+
+    def engine(self) -> Engine:
+        """Make the engine; raises OSError or OpswrightError when that cannot be done."""
+
+    def lane(self, namespace: str) -> str:
+        """Writers in one lane follow each other; those in different ones need not."""
+
+    def writing(self) -> dict[str, Any]:
+        """The execution options of a transaction that writes."""
+
+    def reading(self) -> dict[str, Any]:
+        """The execution options of a transaction that sees one moment and writes nothing."""
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Let no other process migrate until this transaction ends."""
+
+    def lock(self, connection: Connection, namespace: int) -> None:
+        """Let no other process write to the namespace until this transaction ends."""
+
+    def insert(self, table: Table) -> Any:
+        """An insert that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
+
+    def index(
+        self, connection: Connection, index: WordIndex, entries: Sequence[tuple[int, list[str]]]
+    ) -> None:
+        """Index the words of new (number, words)."""
+
+    def unindex(self, connection: Connection, index: WordIndex, numbers: Sequence[int]) -> None:
+        """Take records out of an index."""
+
+    def stems(self, connection: Connection, words: Sequence[str]) -> list[str]:
+        """The words as `memory_words` knows them, each once."""
+
+    def holding(self, stems: Sequence[str], *, every: bool) -> Select[Any]:
+        """The `number` of each memory with every stem, or any; newest first."""
+
+    def ranked(self, connection: Connection, held: Mapping[str, int]) -> Subquery:
+        """(number, relevance) of each memory with any of the stems: BM25, higher is better.
+
+        `held` tells how many memories hold each stem.
+        """
+
+    def phrased(self, phrases: Sequence[Sequence[str]]) -> Select[Any]:
+        """The `number` of each resource with every phrase; its last word may go on."""
+
+    def explain(self, exc: Exception) -> OpswrightError:
+        """Turn a driver's error into one that says what to do."""
+
+
+def dialect_of(url: str) -> Dialect:
     """The dialect of a database URL.
 
-    Raises BadInputError for one that cannot be parsed, or is not supported.
+    Raises BadInputError for one that cannot be parsed, is not supported, or lacks its driver.
     """
     try:
         parsed = make_url(url)
     except ArgumentError:
         raise BadInputError(
-            "OPSWRIGHT_KNOWLEDGE_URL is not a database URL; it looks like sqlite:////path/to/knowledge.db"
+            f"OPSWRIGHT_KNOWLEDGE_URL is not a database URL; it looks like {EXAMPLES}"
         ) from None
-    if parsed.get_backend_name() != "sqlite" or parsed.get_driver_name() != "pysqlite":
-        raise BadInputError(
-            f"OPSWRIGHT_KNOWLEDGE_URL names {parsed.drivername}; only sqlite is supported, "
-            "as in sqlite:////path/to/knowledge.db"
-        )
-    if parsed.database in {None, "", ":memory:"}:
-        raise BadInputError(
-            "OPSWRIGHT_KNOWLEDGE_URL names no file; memory cannot be shared between connections. "
-            "Use sqlite:////path/to/knowledge.db"
-        )
-    return SQLite(parsed)
+    if parsed.drivername in {"sqlite", "sqlite+pysqlite"}:
+        from opswright_knowledge.storage.sqlite import SQLite
 
+        return SQLite(parsed)
+    if parsed.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
+        from opswright_knowledge.storage.postgresql import PostgreSQL
 
-class SQLite:
-    """SQLite in WAL mode with FTS5: many processes read while one writes."""
-
-    def __init__(self, url: URL) -> None:
-        self.url = url
-        self.where = str(url.database)
-
-    def engine(self) -> Engine:
-        """Make the engine; the file is created, readable by its owner alone, when it is missing.
-
-        Raises OSError when that cannot be done.
-        """
-        if not self.where.startswith("file:"):
-            path = Path(self.where)
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not path.exists():
-                path.touch(mode=0o600)
-        engine = create_engine(
-            self.url,
-            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-            pool_size=8,
-            max_overflow=56,
-        )
-
-        @event.listens_for(engine, "connect")
-        def configure(connection: sqlite3.Connection, _: Any) -> None:
-            connection.isolation_level = None  # transactions are begun below, not by the driver
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-
-        @event.listens_for(engine, "begin")
-        def begin(connection: Connection) -> None:
-            writes = connection.get_execution_options().get("writes", False)
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-        return engine
-
-    def create_full_text(self, connection: Connection) -> None:
-        """Make the full-text index of memories."""
-        connection.exec_driver_sql(
-            "CREATE VIRTUAL TABLE IF NOT EXISTS memory_words "
-            "USING fts5(text, tokenize='porter unicode61')"
-        )
-
-    def index_memory(self, connection: Connection, number: int, words: str) -> None:
-        """Add a memory's text to the index."""
-        connection.execute(
-            text("INSERT INTO memory_words (rowid, text) VALUES (:number, :words)"),
-            {"number": number, "words": words},
-        )
-
-    def unindex_memories(self, connection: Connection, numbers: list[int]) -> None:
-        """Take memories out of the index."""
-        connection.execute(
-            text("DELETE FROM memory_words WHERE rowid = :number"),
-            [{"number": number} for number in numbers],
-        )
-
-    def matching(self, words: list[str]) -> Subquery:
-        """Memories that hold any of the words, as (number, relevance): BM25, higher is better."""
-        match = " OR ".join(f'"{word}"' for word in words)
-        return (
-            text(
-                "SELECT rowid AS number, -bm25(memory_words) AS relevance "
-                "FROM memory_words WHERE memory_words MATCH :match"
-            )
-            .bindparams(match=match)
-            .columns(number=Integer, relevance=Float)
-            .subquery()
-        )
-
-    def explain(self, exc: Exception) -> OpswrightError:
-        """Turn a driver's error into one that says what to do."""
-        cause = exc.orig if isinstance(exc, DBAPIError) else exc
-        name = getattr(cause, "sqlite_errorname", "")
-        advice = next(
-            (advice for code, advice in _ADVICE.items() if name.startswith(code)),
-            "Check the file, its directory and the disk.",
-        )
-        return OpswrightError(f"The knowledge store {self.where} cannot be used: {cause}. {advice}")
+        return PostgreSQL(parsed)
+    raise BadInputError(
+        f"OPSWRIGHT_KNOWLEDGE_URL names {parsed.drivername}; only sqlite and postgresql are "
+        f"supported, as in {EXAMPLES}"
+    )

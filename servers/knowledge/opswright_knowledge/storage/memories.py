@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
 
 from opswright_core.canonical import digest
 from opswright_core.errors import NotFoundError
@@ -44,15 +44,16 @@ class Memories:
         if record.ttl_seconds is not None:
             end = self._unit.time + timedelta(seconds=record.ttl_seconds)
             expires_at = iso(end)
-        same = memories.c.memory_id == memory_id
         c = memories.c
-        asked = select(c.number, c.run_id, c.importance).where(same)
+        same = (self._unit.own(memories), c.memory_id == memory_id)
+        asked = select(c.number, c.run_id, c.importance, c.expires_at).where(*same)
         known = self._connection.execute(asked).first()
         run_id = self._unit.by.run_id
         if known and run_id and (known.run_id, known.importance) == (run_id, record.importance):
             return memory_id
         done: Operation = "updated" if known else "created"
-        (revision,) = self._unit.log("memory", [(f"{agent}/{memory_id}", done)])
+        before = known and {"importance": known.importance, "expires_at": known.expires_at}
+        (revision,) = self._unit.log("memory", [(f"{agent}/{memory_id}", done)], [before])
         values = {
             "importance": record.importance,
             "expires_at": expires_at,
@@ -67,9 +68,10 @@ class Memories:
                 **values,
             }
             made = self._connection.execute(insert(memories).values(**row).returning(c.number))
-            self._unit.dialect.index_memory(self._unit.connection, made.scalar_one(), text)
+            entry = (made.scalar_one(), self._unit.full_text.of(text))
+            self._unit.dialect.index(self._connection, "memory_words", [entry])
         else:
-            self._connection.execute(update(memories).where(same).values(**values))
+            self._connection.execute(update(memories).where(*same).values(**values))
         return memory_id
 
     def search(
@@ -82,11 +84,11 @@ class Memories:
         min_importance: float = 0,
         limit: int = 10,
     ) -> tuple[list[RememberedMemory], int]:
-        """The memories that fit the words best, and how many hold any of them.
+        """The memories that fit the words best, and how many were ranked (see `FullText.memories`).
 
         `agent` narrows to its own and those of `*`, `since` to those renewed at that time or later.
         """
-        matching = self._unit.dialect.matching(words)
+        matching = self._unit.full_text.memories(words)
         c = memories.c
         fits = [*self._fits(agent, kind), c.importance >= min_importance]
         if since is not None:
@@ -138,7 +140,7 @@ class Memories:
     def forget(self, memory_id: str) -> Recorded:
         """Delete a memory. Raises NotFoundError."""
         c = memories.c
-        asked = select(c.number, c.agent).where(c.memory_id == memory_id)
+        asked = select(c.number, c.agent).where(self._unit.own(memories), c.memory_id == memory_id)
         row = self._connection.execute(asked).first()
         if row is None:
             raise NotFoundError(f"there is no memory {memory_id!r}; recall shows their ids.")
@@ -148,7 +150,10 @@ class Memories:
 
     def _fits(self, agent: str | None, kind: str | None) -> list[ColumnElement[bool]]:
         c = memories.c
-        fits: list[ColumnElement[bool]] = [c.expires_at.is_(None) | (c.expires_at > self._unit.now)]
+        fits = [
+            self._unit.own(memories),
+            c.expires_at.is_(None) | (c.expires_at > self._unit.now),
+        ]
         if agent is not None:
             fits.append(c.agent.in_([agent, EVERYBODY]))
         if kind is not None:
@@ -158,7 +163,9 @@ class Memories:
     def expire(self, *, dry_run: bool = False) -> int:
         """Drop the memories whose time is up; returns how many."""
         c = memories.c
-        asked = select(c.number, c.agent, c.memory_id).where(c.expires_at <= self._unit.now)
+        asked = select(c.number, c.agent, c.memory_id).where(
+            self._unit.own(memories), c.expires_at <= self._unit.now
+        )
         rows = self._connection.execute(asked).all()
         if dry_run:
             return len(rows)
@@ -169,5 +176,9 @@ class Memories:
 
     def _delete(self, numbers: list[int]) -> None:
         if numbers:
-            self._unit.dialect.unindex_memories(self._connection, numbers)
-            self._connection.execute(delete(memories).where(memories.c.number.in_(numbers)))
+            self._unit.dialect.unindex(self._connection, "memory_words", numbers)
+            same = memories.c.number == bindparam("a_number")
+            self._connection.execute(
+                delete(memories).where(self._unit.own(memories), same),
+                [{"a_number": number} for number in numbers],
+            )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, select
+from sqlalchemy import Select, bindparam, delete, func, insert, select
 
 from opswright_core.canonical import digest
 from opswright_core.errors import BadInputError, NotFoundError
@@ -61,12 +61,13 @@ class Messages:
         """
         m, a = messages.c, acknowledgements.c
         joined = messages.outerjoin(
-            acknowledgements, (a.message_id == m.message_id) & (a.reader == recipient)
+            acknowledgements,
+            (a.namespace == m.namespace) & (a.message_id == m.message_id) & (a.reader == recipient),
         )
         to_all = (m.recipient == EVERYBODY) & (m.sender != recipient)
-        fits: list[ColumnElement[bool]] = [(m.recipient == recipient) | to_all]
+        fits = [self._unit.own(messages), (m.recipient == recipient) | to_all]
         if thread is not None:
-            fits = [m.thread == thread]
+            fits = [self._unit.own(messages), m.thread == thread]
         elif unacknowledged_only:
             fits.append(a.at.is_(None))
         total = self._connection.execute(
@@ -97,8 +98,9 @@ class Messages:
                 raise BadInputError(
                     f"{message_id} is a message to all: say who read it, as by={{agent: …}}."
                 )
-            done = select(acknowledgements.c.at).where(
-                acknowledgements.c.message_id == message_id, acknowledgements.c.reader == reader
+            a = acknowledgements.c
+            done = select(a.at).where(
+                self._unit.own(acknowledgements), a.message_id == message_id, a.reader == reader
             )
             if self._connection.execute(done).first() is None:
                 fresh.append((message_id, reader))
@@ -108,7 +110,8 @@ class Messages:
         )
         if fresh:
             at = self._unit.now
-            rows = [{"message_id": m, "reader": reader, "at": at} for m, reader in fresh]
+            own = {"namespace": self._unit.namespace, "at": at}
+            rows = [{"message_id": m, "reader": reader, **own} for m, reader in fresh]
             self._connection.execute(insert(acknowledgements), rows)
         return Recorded(
             revision=self._unit.revision, count=len(wanted), unchanged=len(wanted) - len(fresh)
@@ -122,8 +125,12 @@ class Messages:
         m, a = messages.c, acknowledgements.c
         asked = (
             select(m.message_id, m.sender, m.recipient, a.reader)
-            .join_from(messages, acknowledgements, a.message_id == m.message_id)
-            .where(a.at < before)
+            .join_from(
+                messages,
+                acknowledgements,
+                (a.namespace == m.namespace) & (a.message_id == m.message_id),
+            )
+            .where(self._unit.own(messages), a.at < before)
         )
         readers: dict[tuple[str, str, str], set[str]] = {}
         for message_id, sender, recipient, reader in self._connection.execute(asked):
@@ -139,11 +146,13 @@ class Messages:
             named = [{"an_id": message_id} for message_id, _ in done]
             for table in (acknowledgements, messages):
                 same = table.c.message_id == bindparam("an_id")
-                self._connection.execute(delete(table).where(same), named)
+                self._connection.execute(delete(table).where(self._unit.own(table), same), named)
         return len(done)
 
     def _row(self, message_id: str) -> dict[str, Any] | None:
-        asked = select(messages).where(messages.c.message_id == message_id)
+        asked = select(messages).where(
+            self._unit.own(messages), messages.c.message_id == message_id
+        )
         row = self._connection.execute(asked).mappings().first()
         return dict(row) if row else None
 

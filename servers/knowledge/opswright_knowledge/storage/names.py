@@ -13,6 +13,7 @@ from opswright_knowledge.storage.schema import (
     deployments,
     memories,
     messages,
+    resource_counts,
     resources,
     runs,
 )
@@ -43,7 +44,7 @@ class Names:
         run_id or thread; `given` are others of the same address that narrow it (the `type` of an
         `id`). At most `limit` + 1; for anything else there are none.
         """
-        if (source := _source(what, given or {})) is None:
+        if (source := self._source(what, given or {})) is None:
             return [], 0
         names = source.subquery()
         fits = [func.substr(names.c.name, 1, len(prefix)) == prefix] if prefix else []
@@ -67,42 +68,45 @@ class Names:
         ]
         return found, total
 
-
-def _source(what: str, given: Mapping[str, str]) -> Any:
-    r, d, c = resources.c, deployments.c, context.c
-    match what:
-        case "type":
-            return select(r.type.label("name")).where(r.deleted_at.is_(None)).distinct()
-        case "id":
-            kind = given.get("type")
-            fits = [r.deleted_at.is_(None), *([r.type == kind] if kind else [])]
-            return select(r.id.label("name")).where(*fits).distinct()
-        case "application":
-            return select(d.application.label("name")).distinct()
-        case "environment":
-            of = given.get("application")
-            deployed = select(d.environment.label("name")).where(
-                *([d.application == of] if of else [])
-            )
-            begin = len(ENVIRONMENT_SCOPE) + 1
-            configured = select(func.substr(c.scope, begin)).where(
-                func.substr(c.scope, 1, begin - 1) == ENVIRONMENT_SCOPE
-            )
-            return deployed.distinct() if of else union(deployed, configured)
-        case "agent":
-            m = messages.c
-            of_all: Any = union(
-                select(memories.c.agent.label("name")), select(m.sender), select(m.recipient)
-            ).subquery()
-            return select(of_all.c.name).where(of_all.c.name != EVERYBODY)
-        case "scope":
-            return select(c.scope.label("name")).distinct()
-        case "key":
-            scope = given.get("scope")
-            fits = [c.scope == scope] if scope else []
-            return select(c.key.label("name")).where(*fits).distinct()
-        case "run_id":
-            return select(runs.c.run_id.label("name"))
-        case "thread":
-            return select(messages.c.thread.label("name")).distinct()
-    return None
+    def _source(self, what: str, given: Mapping[str, str]) -> Any:
+        r, d, c = resources.c, deployments.c, context.c
+        own = self._unit.own
+        match what:
+            case "type":
+                t = resource_counts.c
+                return select(t.type.label("name")).where(own(resource_counts), t.living > 0)
+            case "id":
+                kind = given.get("type")
+                fits = [own(resources), r.deleted_at.is_(None), *([r.type == kind] if kind else [])]
+                return select(r.id.label("name")).where(*fits).distinct()
+            case "application":
+                return select(d.application.label("name")).where(own(deployments)).distinct()
+            case "environment":
+                of = given.get("application")
+                deployed = select(d.environment.label("name")).where(
+                    own(deployments), *([d.application == of] if of else [])
+                )
+                begin = len(ENVIRONMENT_SCOPE) + 1
+                configured = select(func.substr(c.scope, begin)).where(
+                    own(context), func.substr(c.scope, 1, begin - 1) == ENVIRONMENT_SCOPE
+                )
+                return deployed.distinct() if of else union(deployed, configured)
+            case "agent":
+                m = messages.c
+                of_all: Any = union(
+                    select(memories.c.agent.label("name")).where(own(memories)),
+                    select(m.sender).where(own(messages)),
+                    select(m.recipient).where(own(messages)),
+                ).subquery()
+                return select(of_all.c.name).where(of_all.c.name != EVERYBODY)
+            case "scope":
+                return select(c.scope.label("name")).where(own(context)).distinct()
+            case "key":
+                scope = given.get("scope")
+                fits = [own(context), *([c.scope == scope] if scope else [])]
+                return select(c.key.label("name")).where(*fits).distinct()
+            case "run_id":
+                return select(runs.c.run_id.label("name")).where(own(runs))
+            case "thread":
+                return select(messages.c.thread.label("name")).where(own(messages)).distinct()
+        return None

@@ -63,7 +63,7 @@ class Relations:
         asked = (
             select(n.id, n.target, resources.c.arn)
             .join_from(resource_relations, resources, _living())
-            .where(resources.c.deleted_at.is_(None))
+            .where(self._unit.own(resource_relations), resources.c.deleted_at.is_(None))
             .order_by(n.type, n.id)
             .limit(limit + 1)
         )
@@ -131,8 +131,9 @@ class Relations:
                 asked = select(n.id, n.kind, n.target).join_from(
                     resource_relations, resources, _living()
                 )
+                own = self._unit.own(resource_relations)
                 rows = self._unit.connection.execute(
-                    asked.where(end, resources.c.deleted_at.is_(None))
+                    asked.where(own, end, resources.c.deleted_at.is_(None))
                 )
                 found.update((source, kind, target) for source, kind, target in rows)
         return sorted(found)
@@ -155,8 +156,8 @@ def _nearest_first(one: Reached) -> tuple[int, str, str]:
 
 
 def _living() -> Any:
-    n = resource_relations.c
-    return (resources.c.type == n.type) & (resources.c.id == n.id)
+    n, r = resource_relations.c, resources.c
+    return (r.namespace == n.namespace) & (r.type == n.type) & (r.id == n.id)
 
 
 def _unknown(name: str) -> NotFoundError:

@@ -1,128 +1,188 @@
-"""The tables. Portable SQL; what a dialect does in its own way is in `dialect.py`.
+"""The tables. Portable SQL; what a database does in its own way is in its dialect's module.
 
-Times are ISO 8601 in UTC, as text, so that they sort alike everywhere. Every record carries the
-`revision` of its last write; `state.revision` is the store's latest. It is a locked row, not a
-sequence, so that revisions become visible in their order and a reader of the change log never
-misses one.
+Times are ISO 8601 in UTC, as text, so that they sort alike everywhere, as all text does (binary
+collation). Every record belongs to a namespace and carries the `revision` of its last write.
+
+`namespaces.revision` is the latest of a namespace. A writer locks that row before it reads anything
+and until it commits, so that writers of a namespace follow each other: what is compared cannot
+change before it is set, and revisions become visible in their order, so that a reader of the change
+log never misses one that appears late. A sequence would give neither.
+
+A change here needs a migration: a new file in `migrations/versions`, and its number in `VERSIONS`.
 """
 
 from typing import Any
 
-from sqlalchemy import JSON, Column, Float, Index, Integer, MetaData, String, Table
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
-SCHEMA_VERSION = 1
+VERSIONS = ("0001", "0002")
+"""The versions of the schema, oldest first."""
+
+TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+NUMBER = BigInteger().with_variant(Integer, "sqlite")
+OPTIONAL_JSON = JSON(none_as_null=True)
 
 metadata = MetaData()
 
 
-def _origin() -> list[Column[Any]]:
+def _namespace(*, key: bool = True) -> Column[Any]:
+    return Column("namespace", NUMBER, nullable=False, primary_key=key, autoincrement=False)
+
+
+def _key(name: str) -> Column[Any]:
+    return Column(name, TEXT, primary_key=True)
+
+
+def _text(name: str, *, optional: bool = False) -> Column[Any]:
+    return Column(name, TEXT, nullable=optional)
+
+
+def _origin(*, run_id: bool = True) -> list[Column[Any]]:
     return [
-        Column("revision", Integer, nullable=False),
-        Column("recorded_by", String, nullable=False),
-        Column("run_id", String),
-        Column("at", String, nullable=False),
+        Column("revision", BigInteger, nullable=False),
+        _text("recorded_by"),
+        *([_text("run_id", optional=True)] if run_id else []),
+        _text("step", optional=True),
+        _text("at"),
     ]
 
 
-state = Table(
-    "state",
+namespaces = Table(
+    "namespaces",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("schema_version", Integer, nullable=False),
-    Column("revision", Integer, nullable=False),
+    Column("number", NUMBER, primary_key=True),
+    Column("name", TEXT, nullable=False, unique=True),
+    Column("revision", BigInteger, nullable=False),
 )
 
 changes = Table(
     "changes",
     metadata,
-    Column("revision", Integer, primary_key=True, autoincrement=False),
-    Column("kind", String, nullable=False),
-    Column("key", String, nullable=False),
-    Column("operation", String, nullable=False),
-    Column("at", String, nullable=False, index=True),
-    Column("agent", String, nullable=False),
-    Column("run_id", String),
-    Column("step", String),
+    _namespace(),
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    _text("kind"),
+    _text("key"),
+    _text("operation"),
+    _text("at"),
+    _text("agent"),
+    _text("run_id", optional=True),
+    _text("step", optional=True),
+    Column("before", OPTIONAL_JSON),  # the fields that changed, as they were
+    Index("changes_at", "namespace", "at"),
+    Index("changes_of", "namespace", "kind", "key", "revision"),
 )
 
 resources = Table(
     "resources",
     metadata,
-    Column("type", String, primary_key=True),
-    Column("id", String, primary_key=True),
-    Column("arn", String, nullable=False, index=True),
-    Column("account", String, nullable=False),
-    Column("region", String, nullable=False),
-    Column("name", String, nullable=False),
-    Column("status", String, nullable=False),
+    Column("number", NUMBER, primary_key=True),
+    _namespace(key=False),
+    _text("type"),
+    _text("id"),
+    _text("arn"),
+    _text("account"),
+    _text("region"),
+    _text("name"),
+    _text("status"),
     Column("attributes", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
     Column("relations", JSON, nullable=False),
-    Column("words", String, nullable=False),  # what `query` looks in, in lower case
     *_origin(),
-    Column("seen_at", String, nullable=False),
-    Column("deleted_at", String),
-    Index("resources_id", "id"),
+    _text("seen_at"),
+    _text("deleted_at", optional=True),
+    UniqueConstraint("namespace", "type", "id", name="resources_key"),
+    Index("resources_id", "namespace", "id"),
+    Index("resources_arn", "namespace", "arn"),
+    Index("resources_region", "namespace", "region", "type", "id"),
+    Index("resources_account", "namespace", "account", "type", "id"),
+)
+
+resource_counts = Table(  # how many living `resources` there are of each type
+    "resource_counts",
+    metadata,
+    _namespace(),
+    _key("type"),
+    Column("living", BigInteger, nullable=False),
 )
 
 resource_tags = Table(  # the tags of `resources`, for looking up
     "resource_tags",
     metadata,
-    Column("type", String, primary_key=True),
-    Column("id", String, primary_key=True),
-    Column("key", String, primary_key=True),
-    Column("value", String, nullable=False),
-    Index("resource_tags_key", "key", "value"),
+    _namespace(),
+    _key("type"),
+    _key("id"),
+    _key("key"),
+    _text("value"),
+    Index("resource_tags_key", "namespace", "key", "value", "type", "id"),
 )
 
 resource_relations = Table(  # the relations of `resources`, for walking both ways
     "resource_relations",
     metadata,
-    Column("type", String, primary_key=True),
-    Column("id", String, primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("target", String, primary_key=True),
-    Index("resource_relations_id", "id"),
-    Index("resource_relations_target", "target"),
+    _namespace(),
+    _key("type"),
+    _key("id"),
+    _key("kind"),
+    _key("target"),
+    Index("resource_relations_id", "namespace", "id"),
+    Index("resource_relations_target", "namespace", "target"),
 )
 
 deployments = Table(
     "deployments",
     metadata,
-    Column("deployment_id", String, primary_key=True),
-    Column("first_revision", Integer, nullable=False, unique=True),
-    Column("application", String, nullable=False),
-    Column("environment", String, nullable=False),
-    Column("version", String, nullable=False),
-    Column("status", String, nullable=False),
-    Column("commit", String, nullable=False),
-    Column("artifact_sha256", String, nullable=False),
-    Column("strategy", String, nullable=False),
-    Column("rollback_target", String),
+    _namespace(),
+    _key("deployment_id"),
+    Column("first_revision", BigInteger, nullable=False),
+    _text("application"),
+    _text("environment"),
+    _text("version"),
+    _text("status"),
+    _text("commit"),
+    _text("artifact_sha256"),
+    _text("strategy"),
+    _text("rollback_target", optional=True),
     Column("attributes", JSON, nullable=False),
-    Column("started_at", String, nullable=False),
+    _text("started_at"),
     *_origin(),
-    Index("deployments_where", "application", "environment", "first_revision"),
+    UniqueConstraint("namespace", "first_revision", name="deployments_order"),
+    Index("deployments_where", "namespace", "application", "environment", "first_revision"),
 )
 
 memories = Table(
     "memories",
     metadata,
-    Column("number", Integer, primary_key=True),
-    Column("memory_id", String, nullable=False, unique=True),
-    Column("agent", String, nullable=False, index=True),
-    Column("kind", String, nullable=False),
-    Column("text", String, nullable=False),
+    Column("number", NUMBER, primary_key=True),
+    _namespace(key=False),
+    _text("memory_id"),
+    _text("agent"),
+    _text("kind"),
+    _text("text"),
     Column("importance", Float, nullable=False),
-    Column("expires_at", String, index=True),
+    _text("expires_at", optional=True),
     *_origin(),
+    UniqueConstraint("namespace", "memory_id", name="memories_key"),
+    Index("memories_agent", "namespace", "agent", "revision"),
+    Index("memories_expires", "namespace", "expires_at"),
 )
 
 context = Table(
     "context",
     metadata,
-    Column("scope", String, primary_key=True),
-    Column("key", String, primary_key=True),
+    _namespace(),
+    _key("scope"),
+    _key("key"),
     Column("value", JSON, nullable=False),
     *_origin(),
 )
@@ -130,36 +190,41 @@ context = Table(
 messages = Table(
     "messages",
     metadata,
-    Column("message_id", String, primary_key=True),
-    Column("sender", String, nullable=False),
-    Column("recipient", String, nullable=False),
-    Column("intent", String, nullable=False),
-    Column("content", String, nullable=False),
+    _namespace(),
+    _key("message_id"),
+    _text("sender"),
+    _text("recipient"),
+    _text("intent"),
+    _text("content"),
     Column("data", JSON, nullable=False),
-    Column("thread", String, nullable=False),
-    Column("in_reply_to", String),
+    _text("thread"),
+    _text("in_reply_to", optional=True),
     *_origin(),
-    Index("messages_recipient", "recipient", "revision"),
+    Index("messages_recipient", "namespace", "recipient", "revision"),
+    Index("messages_thread", "namespace", "thread", "revision"),
 )
 
 acknowledgements = Table(
     "acknowledgements",
     metadata,
-    Column("message_id", String, primary_key=True),
-    Column("reader", String, primary_key=True),
-    Column("at", String, nullable=False),
+    _namespace(),
+    _key("message_id"),
+    _key("reader"),
+    _text("at"),
 )
 
 runs = Table(
     "runs",
     metadata,
-    Column("run_id", String, primary_key=True),
-    Column("first_revision", Integer, nullable=False, unique=True),
-    Column("goal", String, nullable=False),
-    Column("status", String, nullable=False),
-    Column("plan", JSON(none_as_null=True)),
-    Column("steps", JSON(none_as_null=True)),
-    Column("report", JSON(none_as_null=True)),
-    Column("started_at", String, nullable=False),
-    *(column for column in _origin() if column.name != "run_id"),
+    _namespace(),
+    _key("run_id"),
+    Column("first_revision", BigInteger, nullable=False),
+    _text("goal"),
+    _text("status"),
+    Column("plan", OPTIONAL_JSON),
+    Column("steps", OPTIONAL_JSON),
+    Column("report", OPTIONAL_JSON),
+    _text("started_at"),
+    *_origin(run_id=False),
+    UniqueConstraint("namespace", "first_revision", name="runs_order"),
 )

@@ -67,7 +67,9 @@ class Transfer:
             raise BadInputError("this cursor is not of this export; begin without it.")
         fields = MODELS[kind].model_fields.keys() - {"record", "acknowledged"}
         while True:
-            asked = select(order[0].table).order_by(*order).limit(CHUNK)
+            table = order[0].table
+            asked = select(table).where(table.c.namespace == self._unit.namespace)
+            asked = asked.order_by(*order).limit(CHUNK)
             if after is not None:
                 asked = asked.where(tuple_(*order) > tuple_(*after))
             rows = self._connection.execute(asked).mappings().all()
@@ -115,12 +117,15 @@ class Transfer:
     def _plain(
         self, table: Table, keys: tuple[str, ...], kind: str, key: str, record: RecordLine
     ) -> bool:
-        row = _row(record)
-        same = [table.c[name] == row[name] for name in keys]
+        row = {"namespace": self._unit.namespace, **_row(record)}
+        same = [self._unit.own(table), *(table.c[name] == row[name] for name in keys)]
         current = self._connection.execute(select(table).where(*same)).mappings().first()
         if current is not None and current["at"] >= row["at"]:
             return False
-        (revision,) = self._unit.log(kind, [(key, "updated" if current else "created")])
+        before = (
+            {name: current[name] for name in row if current[name] != row[name]} if current else None
+        )
+        (revision,) = self._unit.log(kind, [(key, "updated" if current else "created")], [before])
         row["revision"] = revision
         if current is not None:
             self._connection.execute(update(table).where(*same).values(**row))
@@ -132,21 +137,25 @@ class Transfer:
     def _memory(self, record: MemoryLine) -> bool:
         if record.expires_at is not None and record.expires_at <= self._unit.now:
             return False
-        row = _row(record)
+        row = {"namespace": self._unit.namespace, **_row(record)}
         m = memories.c
-        known = select(m.number, m.at).where(m.memory_id == row["memory_id"])
+        known = select(m.number, m.at).where(
+            self._unit.own(memories), m.memory_id == row["memory_id"]
+        )
         current = self._connection.execute(known).first()
         if current is not None and current.at >= row["at"]:
             return False
         key = f"{row['agent']}/{row['memory_id']}"
         (revision,) = self._unit.log("memory", [(key, "updated" if current else "created")])
         if current is not None:
-            self._unit.dialect.unindex_memories(self._connection, [current.number])
-            self._connection.execute(delete(memories).where(m.number == current.number))
+            self._unit.dialect.unindex(self._connection, "memory_words", [current.number])
+            same = (self._unit.own(memories), m.number == current.number)
+            self._connection.execute(delete(memories).where(*same))
         made = self._connection.execute(
             insert(memories).values(**row, revision=revision).returning(m.number)
         )
-        self._unit.dialect.index_memory(self._connection, made.scalar_one(), row["text"])
+        entry = (made.scalar_one(), self._unit.full_text.of(row["text"]))
+        self._unit.dialect.index(self._connection, "memory_words", [entry])
         return True
 
     def _message(self, record: MessageLine) -> bool:
@@ -155,8 +164,9 @@ class Transfer:
         key = f"{record.recipient}/{record.message_id}"
         written = self._plain(messages, ("message_id",), "message", key, plain)
         known = self._acknowledged([record.message_id]).get(record.message_id, {})
+        own = {"namespace": self._unit.namespace}
         fresh = [
-            {"message_id": record.message_id, "reader": reader, "at": at}
+            {**own, "message_id": record.message_id, "reader": reader, "at": at}
             for reader, at in read.items()
             if reader not in known
         ]
@@ -169,7 +179,9 @@ class Transfer:
     def _acknowledged(self, message_ids: Sequence[str]) -> dict[str, dict[str, str]]:
         a = acknowledgements.c
         found: dict[str, dict[str, str]] = {}
-        asked = select(a.message_id, a.reader, a.at).where(a.message_id.in_(message_ids))
+        asked = select(a.message_id, a.reader, a.at).where(
+            self._unit.own(acknowledgements), a.message_id.in_(message_ids)
+        )
         for message_id, reader, at in self._connection.execute(asked):
             found.setdefault(message_id, {})[reader] = at
         return found

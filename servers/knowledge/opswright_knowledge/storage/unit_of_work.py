@@ -5,32 +5,41 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, insert, select, update
 
+from opswright_knowledge.kept import RECORD_BYTES, bounded
 from opswright_knowledge.moments import iso
 from opswright_knowledge.records import Operation, Provenance
 from opswright_knowledge.storage.changes import Changes
 from opswright_knowledge.storage.context import Context
 from opswright_knowledge.storage.deployments import Deployments
-from opswright_knowledge.storage.dialect import SQLite
+from opswright_knowledge.storage.dialect import Dialect
+from opswright_knowledge.storage.full_text import FullText
 from opswright_knowledge.storage.memories import Memories
 from opswright_knowledge.storage.messages import Messages
 from opswright_knowledge.storage.names import Names
 from opswright_knowledge.storage.relations import Relations
+from opswright_knowledge.storage.resource_search import ResourceSearch
 from opswright_knowledge.storage.resources import Resources
 from opswright_knowledge.storage.runs import Runs
-from opswright_knowledge.storage.schema import changes, state
+from opswright_knowledge.storage.schema import changes, namespaces
 from opswright_knowledge.storage.transfer import Transfer
 
 
 class UnitOfWork:
-    """The store within one transaction."""
+    """A namespace of the store within one transaction."""
 
     def __init__(
-        self, connection: Connection, dialect: SQLite, by: Provenance, now: datetime
+        self,
+        connection: Connection,
+        dialect: Dialect,
+        namespace: int,
+        by: Provenance,
+        now: datetime,
     ) -> None:
         self.connection = connection
         self.dialect = dialect
+        self.namespace = namespace
         self.by = by
         self.time = now
         self.now = iso(now)
@@ -41,6 +50,11 @@ class UnitOfWork:
     def resources(self) -> Resources:
         """The registry of resources."""
         return Resources(self)
+
+    @cached_property
+    def resource_search(self) -> ResourceSearch:
+        """Finds resources."""
+        return ResourceSearch(self)
 
     @cached_property
     def relations(self) -> Relations:
@@ -73,6 +87,11 @@ class UnitOfWork:
         return Runs(self)
 
     @cached_property
+    def full_text(self) -> FullText:
+        """The word indexes."""
+        return FullText(self)
+
+    @cached_property
     def changes(self) -> Changes:
         """The change log."""
         return Changes(self)
@@ -87,32 +106,64 @@ class UnitOfWork:
         """What goes out of and into the store."""
         return Transfer(self)
 
+    def own(self, table: Table) -> ColumnElement[bool]:
+        """Whether a row is of this namespace; every statement asks."""
+        return table.c.namespace == self.namespace
+
     @property
     def revision(self) -> int:
-        """The latest revision, this transaction's own included."""
-        return int(self.connection.execute(select(state.c.revision)).scalar_one())
+        """The namespace's latest revision, this transaction's own included."""
+        asked = select(namespaces.c.revision).where(namespaces.c.number == self.namespace)
+        return int(self.connection.execute(asked).scalar_one_or_none() or 0)
 
-    def log(self, kind: str, entries: Sequence[tuple[str, Operation]]) -> list[int]:
-        """Give each (key, operation) the next revision, in the change log; return the revisions."""
+    def log(
+        self,
+        kind: str,
+        entries: Sequence[tuple[str, Operation]],
+        before: Sequence[dict[str, Any] | None] | None = None,
+    ) -> list[int]:
+        """Give each (key, operation) the next revision, in the change log; return the revisions.
+
+        `before` holds, for each, the fields that change as they were (None: there were none); what
+        is longer than a record may be is kept shortened.
+        """
         if not entries:
             return []
-        taking = update(state).values(revision=state.c.revision + len(entries))
-        last = int(self.connection.execute(taking.returning(state.c.revision)).scalar_one())
+        last = int(
+            self.connection.execute(
+                update(namespaces)
+                .where(namespaces.c.number == self.namespace)
+                .values(revision=namespaces.c.revision + len(entries))
+                .returning(namespaces.c.revision)
+            ).scalar_one()
+        )
         revisions = list(range(last - len(entries) + 1, last + 1))
-        by = {**self.by.model_dump(), "at": self.now}
-        lines = [
-            {"revision": revision, "kind": kind, "key": key, "operation": operation, **by}
-            for revision, (key, operation) in zip(revisions, entries, strict=True)
-        ]  # fmt: skip
-        self.connection.execute(insert(changes), lines)
+        by = {**self.by.model_dump(), "at": self.now, "namespace": self.namespace, "kind": kind}
+        self.connection.execute(
+            insert(changes),
+            [
+                {
+                    "revision": revision,
+                    "key": key,
+                    "operation": operation,
+                    "before": old and bounded(old, RECORD_BYTES),
+                    **by,
+                }
+                for revision, (key, operation), old in zip(
+                    revisions, entries, before or [None] * len(entries), strict=True
+                )
+            ],
+        )
         self.logged += [(kind, key) for key, _ in entries]
         return revisions
 
     def origin(self, revision: int) -> dict[str, Any]:
-        """The columns that say who wrote a record."""
+        """The columns that say whose a record is, and who wrote it."""
         return {
+            "namespace": self.namespace,
             "revision": revision,
             "recorded_by": self.by.agent,
             "run_id": self.by.run_id,
+            "step": self.by.step,
             "at": self.now,
         }

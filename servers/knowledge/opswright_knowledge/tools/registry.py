@@ -9,6 +9,7 @@ from opswright_core.tools import read_tool, record_tool
 from opswright_knowledge.paging import cut, decode
 from opswright_knowledge.records import (
     By,
+    Counts,
     Marked,
     Recorded,
     Resource,
@@ -72,26 +73,28 @@ def find_resources(
     """Find recorded resources; the record may lag behind the cloud (seen_at)."""
     after = decode(cursor, [str, str])
     with knowledge().reading() as store:
-        found, counts = store.resources.find(
+        found, counts = store.resource_search.find(
             type=type, id=id, query=query, tag=tag, attribute=attribute, status=status,
             account=account, region=region, related_to=related_to, after=after, limit=PAGE_ITEMS,
         )  # fmt: skip
     return cut(
         found,
-        total=sum(counts.values()),
+        total=counts.total,
         limit=PAGE_ITEMS,
         place=lambda item: [item.type, item.id],
         summary=in_words(counts),
     )
 
 
-def in_words(counts: dict[str, int]) -> str:
+def in_words(counts: Counts) -> str:
     """«5 resources: 3 ec2:instance, 2 ec2:vpc»; at most `NAMED_TYPES` types by name."""
-    ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    ordered = sorted(counts.by_type.items(), key=lambda entry: (-entry[1], entry[0]))
     named = [f"{number:,} {kind}" for kind, number in ordered[:NAMED_TYPES]]
     if rest := sum(number for _, number in ordered[NAMED_TYPES:]):
         named.append(f"{rest:,} of {len(ordered) - NAMED_TYPES} other types")
-    total = sum(counts.values())
+    total = counts.total
     if not total:
         return "Nothing recorded fits; that does not mean that nothing exists."
+    if not counts.complete:
+        return f"More than {total - 1:,} resources; of {total:,}: {', '.join(named)}"
     return f"{total:,} resource{'s' * (total != 1)}: {', '.join(named)}"

@@ -1,0 +1,69 @@
+"""Finds memories and resources by words, in bounded time however many there are.
+
+Each word is indexed with its namespace's number before it (`12qpayments`), so that one team's words
+neither match nor weigh in another's.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Float, Select, Subquery, func, literal, select
+
+from opswright_knowledge.words import words
+
+if TYPE_CHECKING:
+    from opswright_knowledge.storage.unit_of_work import UnitOfWork
+
+COMMON = 2_000
+"""A word that more memories hold tells little: it is left out where there are rarer ones."""
+
+
+class FullText:
+    """The word indexes, within a transaction."""
+
+    def __init__(self, unit: "UnitOfWork") -> None:
+        self._unit = unit
+        self._connection = unit.connection
+
+    def of(self, text: str) -> list[str]:
+        """The words of a text as they are indexed."""
+        return [f"{self._unit.namespace}q{word}" for word in words(text)]
+
+    def memories(self, asked: Sequence[str]) -> Subquery:
+        """(number, relevance) of the memories that are worth ranking for some words.
+
+        BM25 weighs every memory that holds a word, which takes a second where a million do. So the
+        words that at most `COMMON` hold decide, and every memory with one of them is ranked. Where
+        all words are commoner than that, the newest `COMMON` memories that hold them all (any of
+        them, when none does) are alike in relevance.
+        """
+        dialect = self._unit.dialect
+        stems = dialect.stems(self._connection, self.of(" ".join(asked)))
+        held = {stem: self._counted(dialect.holding([stem], every=True)) for stem in stems}
+        telling = {stem: count for stem, count in held.items() if count <= COMMON}
+        if telling or not stems:
+            return dialect.ranked(self._connection, telling)
+        both = dialect.holding(stems, every=True)
+        if not self._counted(both):
+            both = dialect.holding(stems, every=False)
+        newest = both.limit(COMMON).subquery()
+        return select(newest.c.number, literal(1.0, Float).label("relevance")).subquery()
+
+    def resources(self, query: str) -> Select[Any]:
+        """The `number` of each resource that has every part of a query.
+
+        A part (`eu-west-1`) is a phrase whose last word may go on (`eu-west-1a`).
+        """
+        phrases = [phrase for part in query.split() if (phrase := self.of(part))]
+        return self._unit.dialect.phrased(phrases)
+
+    def _counted(self, found: Select[Any]) -> int:
+        """How many there are, counted no further than `COMMON` and one."""
+        counting = select(func.count()).select_from(found.limit(COMMON + 1).subquery())
+        return int(self._connection.execute(counting).scalar_one())
+
+
+def has_words(query: str) -> bool:
+    """Whether a query holds any word at all."""
+    return re.search(r"[^\W_]", query) is not None

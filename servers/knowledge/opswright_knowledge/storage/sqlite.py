@@ -1,0 +1,169 @@
+"""SQLite in WAL mode with FTS5: many processes read while one writes."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Float,
+    Integer,
+    Select,
+    Subquery,
+    Table,
+    create_engine,
+    event,
+    select,
+    text,
+)
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+from opswright_core.errors import BadInputError, OpswrightError
+from opswright_knowledge.storage.dialect import WordIndex
+
+BUSY_SECONDS = 30
+"""How long a write waits for another process's; theirs take milliseconds."""
+
+_ADVICE = {
+    "SQLITE_BUSY": "Another process holds it; try again, and look for one that hangs.",
+    "SQLITE_LOCKED": "Another process holds it; try again, and look for one that hangs.",
+    "SQLITE_READONLY": "Nothing was written. Make the file and its directory writable, "
+    "or set OPSWRIGHT_KNOWLEDGE_URL to another file.",
+    "SQLITE_CANTOPEN": "Check that its directory exists and is writable, "
+    "or set OPSWRIGHT_KNOWLEDGE_URL to another file.",
+    "SQLITE_FULL": "Nothing was written. Free space on the disk and try again.",
+    "SQLITE_NOTADB": "It is damaged or no database. Move it away and restore a backup, "
+    "or set OPSWRIGHT_KNOWLEDGE_URL to another file.",
+    "SQLITE_CORRUPT": "It is damaged. Stop the servers that use it, move it away and restore "
+    "a backup (`sqlite3 knowledge.db .recover` saves what can be read).",
+}
+
+
+class SQLite:
+    """A SQLite file."""
+
+    def __init__(self, url: URL) -> None:
+        """Raises BadInputError when the URL names no file."""
+        if url.database in {None, "", ":memory:"}:
+            raise BadInputError(
+                "OPSWRIGHT_KNOWLEDGE_URL names no file; memory cannot be shared between "
+                "connections. Use sqlite:////path/to/knowledge.db"
+            )
+        self._url = url
+        self.where = str(url.database)
+
+    def engine(self) -> Engine:
+        """Make the engine; the file is created, readable by its owner alone, when it is missing."""
+        if not self.where.startswith("file:"):
+            path = Path(self.where)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not path.exists():
+                path.touch(mode=0o600)
+        engine = create_engine(
+            self._url,
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+            pool_size=8,
+            max_overflow=56,
+        )
+
+        @event.listens_for(engine, "connect")
+        def configure(connection: sqlite3.Connection, _: Any) -> None:
+            connection.isolation_level = None  # transactions are begun below, not by the driver
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            writes = connection.get_execution_options().get("writes", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+        return engine
+
+    def lane(self, namespace: str) -> str:
+        """One writer at a time in the whole file."""
+        return ""
+
+    def writing(self) -> dict[str, Any]:
+        """A transaction that takes the file's lock when it begins."""
+        return {"writes": True}
+
+    def reading(self) -> dict[str, Any]:
+        """A transaction that sees what was there at its first look."""
+        return {}
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Nothing: the transaction holds the file's lock."""
+
+    def lock(self, connection: Connection, namespace: int) -> None:
+        """Nothing: the transaction holds the file's lock."""
+
+    def insert(self, table: Table) -> Any:
+        """SQLite's own insert."""
+        return insert(table)
+
+    def index(
+        self, connection: Connection, index: WordIndex, entries: Sequence[tuple[int, list[str]]]
+    ) -> None:
+        """Index the words of new (number, words)."""
+        if entries:
+            connection.exec_driver_sql(
+                f"INSERT INTO {index} (rowid, words) VALUES (?, ?)",  # noqa: S608
+                [(number, " ".join(words)) for number, words in entries],
+            )
+
+    def unindex(self, connection: Connection, index: WordIndex, numbers: Sequence[int]) -> None:
+        """Take records out of an index."""
+        if numbers:
+            connection.exec_driver_sql(
+                f"DELETE FROM {index} WHERE rowid = ?",  # noqa: S608
+                [(number,) for number in numbers],
+            )
+
+    def stems(self, connection: Connection, words: Sequence[str]) -> list[str]:
+        """The words themselves: FTS5 stems what it is asked."""
+        return list(dict.fromkeys(words))
+
+    def holding(self, stems: Sequence[str], *, every: bool) -> Select[Any]:
+        """The number of each memory with every stem, or any; newest first."""
+        match = (" AND " if every else " OR ").join(f'"{stem}"' for stem in stems)
+        return _matching("memory_words", match, newest_first=True)
+
+    def ranked(self, connection: Connection, held: Mapping[str, int]) -> Subquery:
+        """FTS5's own BM25."""
+        match = " OR ".join(f'"{stem}"' for stem in held)
+        return (
+            text(
+                "SELECT rowid AS number, -bm25(memory_words) AS relevance "
+                "FROM memory_words WHERE memory_words MATCH :match"
+            )
+            .bindparams(match=match)
+            .columns(number=Integer, relevance=Float)
+            .subquery()
+        )
+
+    def phrased(self, phrases: Sequence[Sequence[str]]) -> Select[Any]:
+        """The number of each resource with every phrase; its last word may go on."""
+        match = " AND ".join(f'"{" ".join(phrase)}" *' for phrase in phrases)
+        return _matching("resource_words", match)
+
+    def explain(self, exc: Exception) -> OpswrightError:
+        """Turn a driver's error into one that says what to do."""
+        cause = exc.orig if isinstance(exc, DBAPIError) else exc
+        name = getattr(cause, "sqlite_errorname", "")
+        advice = next(
+            (advice for code, advice in _ADVICE.items() if name.startswith(code)),
+            "Check the file, its directory and the disk.",
+        )
+        return OpswrightError(f"The knowledge store {self.where} cannot be used: {cause}. {advice}")
+
+
+def _matching(index: WordIndex, match: str, *, newest_first: bool = False) -> Select[Any]:
+    order = " ORDER BY rowid DESC" if newest_first else ""
+    found = text(
+        f"SELECT rowid AS number FROM {index} WHERE {index} MATCH :match{order}"  # noqa: S608
+    )
+    return select(found.bindparams(match=match).columns(number=Integer).subquery().c.number)
