@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +58,15 @@ def url(request: pytest.FixtureRequest, settings: Settings) -> str:
         if tables and tables[0]:
             connection.execute(f"TRUNCATE {tables[0]} RESTART IDENTITY")
     return where
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database that no server has opened yet."""
+    if request.param == "postgresql":
+        where: str = request.getfixturevalue("postgres_url")
+        return where
+    return f"sqlite:///{tmp_path}/new.db"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from opswright_core.settings import Settings
 from opswright_knowledge import publishing
 from opswright_knowledge.permissions import PERMISSIONS
 from opswright_knowledge.skills import deployed, history, inventory, recollection
-from opswright_knowledge.store import Clock, Store, utc_now
+from opswright_knowledge.store import DEFAULT_NAMESPACE, Clock, Store, named, utc_now
 from opswright_knowledge.tools import (
     changes,
     context,
@@ -28,14 +28,22 @@ from opswright_knowledge.tools import (
 
 
 def create_server(
-    settings: Settings, url: str | None = None, clock: Clock = utc_now
+    settings: Settings,
+    url: str | None = None,
+    clock: Clock = utc_now,
+    namespace: str | None = None,
 ) -> FastMCP[Any]:
     """Make the server.
 
-    The store is at `url`, else at OPSWRIGHT_KNOWLEDGE_URL, else in the state directory.
+    The store is at `url`, else at OPSWRIGHT_KNOWLEDGE_URL, else in the state directory; what is
+    read and written is in `namespace`, else in OPSWRIGHT_KNOWLEDGE_NAMESPACE, else in `default`.
+    Raises BadInputError for a namespace that is no name.
     """
     url = url or os.environ.get("OPSWRIGHT_KNOWLEDGE_URL")
-    store = Store(url or f"sqlite:///{settings.state_dir / 'knowledge.db'}", clock)
+    namespace = namespace or os.environ.get("OPSWRIGHT_KNOWLEDGE_NAMESPACE") or DEFAULT_NAMESPACE
+    store = Store(
+        url or f"sqlite:///{settings.state_dir / 'knowledge.db'}", clock, named(namespace)
+    )
     server = build_server(
         "knowledge",
         title="Shared operational knowledge",

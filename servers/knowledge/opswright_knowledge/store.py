@@ -1,12 +1,14 @@
 """The store as tools see it: opened at the first use, so that a server starts quickly."""
 
 import copy
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from opswright_core.errors import BadInputError
 from opswright_core.runtime import runtime
 from opswright_knowledge.records import HOST, Provenance
 
@@ -17,11 +19,21 @@ if TYPE_CHECKING:
 Clock = Callable[[], datetime]
 
 DEFAULT_NAMESPACE = "default"
+_NAMESPACE = re.compile(r"[\w.@-]{1,64}")
 
 
 def utc_now() -> datetime:
     """The time now, in UTC."""
     return datetime.now(UTC)
+
+
+def named(namespace: str) -> str:
+    """The name of a namespace as it is; raises BadInputError when it is none."""
+    if not _NAMESPACE.fullmatch(namespace):
+        raise BadInputError(
+            f"{namespace[:80]!r} is no namespace; use 1 to 64 letters, digits and . _ @ -"
+        )
+    return namespace
 
 
 class Store:

@@ -72,7 +72,7 @@ CREATE TABLE runs (namespace {number} NOT NULL, run_id {text} NOT NULL,
 ORIGIN = """revision BIGINT NOT NULL, recorded_by {text} NOT NULL, run_id {text}, step {text},
     at {text} NOT NULL"""
 TYPES = {
-    "sqlite": {"serial": "INTEGER", "number": "INTEGER", "text": "TEXT"},
+    "sqlite": {"serial": "INTEGER NOT NULL", "number": "INTEGER", "text": "TEXT"},
     "postgresql": {"serial": "BIGSERIAL", "number": "BIGINT", "text": 'TEXT COLLATE "C"'},
 }
 
