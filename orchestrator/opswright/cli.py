@@ -23,6 +23,7 @@ from opswright.options import (
     MaxUsd,
     Name,
     Output,
+    Planner,
     Quiet,
     Request,
     RunId,
@@ -63,6 +64,7 @@ def run(
     sandbox: InSandbox = False,
     yes: Yes = False,
     set_: Sets = (),
+    planner: Planner = "auto",
     detach: Detach = False,
     wait_for_approval: WaitForApproval = 0.0,
     max_tokens: MaxTokens = None,
@@ -83,6 +85,7 @@ def run(
         in_sandbox=sandbox,
         going=Going(yes, detach, wait_for_approval, max_tokens, max_usd, max_minutes, max_changes),
         given=_given(set_),
+        planner=planner,
         config=config,
         output=Output(json, json_lines, quiet),
     )
@@ -99,6 +102,7 @@ def plan(
     ] = None,
     sandbox: InSandbox = False,
     set_: Sets = (),
+    planner: Planner = "auto",
     config: Config = None,
     json: Json = False,
 ) -> int:
@@ -111,6 +115,7 @@ def plan(
         save=save,
         in_sandbox=sandbox,
         given=_given(set_),
+        planner=planner,
         config=config,
         as_json=json,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
@@ -53,6 +53,14 @@ Sets = Annotated[
         negative="",
         consume_multiple=False,
         help="An input of the plan, name=value; may be repeated",
+    ),
+]
+Planner = Annotated[
+    Literal["auto", "blueprint", "typed", "claude"],
+    Parameter(
+        name="--planner",
+        help="How to plan: from a blueprint, from the tools' schemas alone, by Claude (needs "
+        "ANTHROPIC_API_KEY), or the first of them that can",
     ),
 ]
 Request = Annotated[str | None, Parameter(help="What to do, in plain words")]

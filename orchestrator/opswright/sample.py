@@ -49,6 +49,15 @@ def write(path: Path) -> Path:
     return path
 
 
+def defaults(state_dir: Path) -> dict[str, str]:
+    """What stands in the sandbox for what a request does not say; writes the repository."""
+    return {
+        "repository": str(write(state_dir / "sample-app")),
+        "application": "sample-app",
+        "final_snapshot": "false",
+    }
+
+
 def _git(path: Path, *arguments: str, day: int = 1) -> None:
     when = f"2026-01-{day:02} 12:00:00 +0000"
     who = {"NAME": "Sample", "EMAIL": "sample@example.com", "DATE": when}

@@ -15,23 +15,20 @@ from opswright.config import load_servers
 from opswright.database import OUTAGE_SECONDS, Database, database_url
 from opswright.durable import Heartbeat, launched
 from opswright.executor import Executor
-from opswright.library import Library
+from opswright.library import FAILED, MOST_RUNS, SUCCEEDED, Library
 from opswright.plan import Plan, PlanError, Step
-from opswright.planners import blueprint, delegate, undo
+from opswright.planners import undo
+from opswright.planning import PlannerName, Planning
 from opswright.projection import Projection
 from opswright.recovery import Recovery, Replanner
 from opswright.registry import AgentDownError, OutcomeUnknownError, Registry, silent
-from opswright.router import Candidate, route
+from opswright.router import PastRun
 from opswright.runs import NO_LIMITS, Budget, Listener, Run, StepOutcome, now
 from opswright.sandbox import Sandbox
 from opswright.store import RunStore
 from opswright.verifier import verify
 from opswright_core import telemetry
 from opswright_core.journal import new_id, process_identity
-
-
-class NotPlannedError(PlanError):
-    """No plan could be made; the message says what is possible or missing."""
 
 
 @dataclass(frozen=True)
@@ -100,44 +97,23 @@ class Session:
             if not agent.is_up
         }
 
-    async def plan(self, request: str, given: Mapping[str, Any]) -> Plan:
-        """Plan a request without a model: a blueprint, else the agent whose skill fits.
-
-        Raises NotPlannedError with what is possible, or with the inputs that are missing.
-        """
-        values = dict(given)
-        if self.place.sandbox:
-            repository = sample.write(self.place.agents_state_dir / "sample-app")
-            defaults = {
-                "repository": str(repository),
-                "application": "sample-app",
-                "final_snapshot": "false",
-            }
-        else:
-            defaults = {}
-        plan_id, candidates = new_id("plan"), route(request, self.registry.up)
-        chosen = await asyncio.to_thread(self.library.choose, request)
-        plan: Plan | None
-        if chosen is not None:
-            usable = {name: value for name, value in defaults.items() if name in chosen.parameters}
-            made = blueprint.build(
-                chosen, request, {**_unsaid(chosen, request, usable), **values}, plan_id
+    async def plan(
+        self, request: str, given: Mapping[str, Any], planner: PlannerName = "auto"
+    ) -> Plan:
+        """Plan a request, verified. Raises NotPlannedError, MissingInputsError, PlanError."""
+        defaults = sample.defaults(self.place.agents_state_dir) if self.place.sandbox else {}
+        history = [
+            PastRun(
+                run.goal,
+                tuple(dict.fromkeys(s.agent for s in run.plan.steps)),
+                run.status in SUCCEEDED,
             )
-            if isinstance(made, blueprint.Missing):
-                asked = "\n".join(
-                    f"  --set {name}=…    {what}" for name, what in made.parameters.items()
-                )
-                raise NotPlannedError(f"{chosen.name} needs to know:\n{asked}")
-            plan = made
-        else:
-            plan = await delegate.build(request, self.registry.up, values, plan_id)
-        if plan is None:
-            raise NotPlannedError(self._possible(candidates))
-        plan = plan.model_copy(
-            update={"catalogue_hash": self.registry.catalogue_hash, "why": _why(plan, candidates)}
-        )
-        self.check(plan)
-        return plan
+            for run in await asyncio.to_thread(self.store.recent, MOST_RUNS)
+            if run.status in SUCCEEDED | FAILED and not run.undoes
+        ]
+        planning = Planning(self.registry.agents, self.library, defaults, history)
+        plan = await planning.plan(request, given, planner)
+        return plan.model_copy(update={"catalogue_hash": self.registry.catalogue_hash})
 
     def check(self, plan: Plan) -> None:
         """Refuse a plan that cannot run. Raises PlanError with every finding."""
@@ -268,22 +244,6 @@ class Session:
             update={"catalogue_hash": self.registry.catalogue_hash}
         )
 
-    def _possible(self, candidates: list[Candidate]) -> str:
-        lines = ["No agent here can do that as it is worded, and nothing was done."]
-        near = [f"  {c.agent}: {', '.join(c.matches)}" for c in candidates[:3]]
-        if near:
-            lines += ["Nearest to it:", *near]
-        lines.append("What can be asked, for example:")
-        lines += [f'  "{b.examples[0]}"' for b in blueprint.load()]
-        skills = [
-            s
-            for agent in self.registry.up.values()
-            for s in agent.card.get("skills", [])[:1]
-            if s["examples"]
-        ]
-        lines += [f'  "{skill["examples"][0]}"' for skill in skills]
-        return "\n".join(lines)
-
 
 @asynccontextmanager
 async def opened(
@@ -305,24 +265,3 @@ async def opened(
 def store_in(state_dir: Path) -> RunStore:
     """The runs of a state directory, or of OPSWRIGHT_DATABASE_URL."""
     return RunStore(Database(database_url(state_dir)))
-
-
-def _unsaid(
-    chosen: blueprint.Blueprint, request: str, defaults: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The sandbox's defaults for what the request does not say itself."""
-    said = blueprint.said_in(chosen, request)
-    return {name: value for name, value in defaults.items() if name not in said}
-
-
-def _why(plan: Plan, candidates: list[Candidate]) -> dict[str, str]:
-    matched = {c.agent: c.matches for c in candidates}
-    why = {}
-    for agent in dict.fromkeys(step.agent for step in [*plan.steps, *plan.previews]):
-        carries = [step.tool for step in [*plan.steps, *plan.previews] if step.agent == agent]
-        words = f"; the request matches its {', '.join(matched[agent])}" if agent in matched else ""
-        why[agent] = f"carries {', '.join(dict.fromkeys(carries))}{words}"
-    why.setdefault(
-        "knowledge", "keeps the shared state: resources, deployments, messages, memories, this run"
-    )
-    return why

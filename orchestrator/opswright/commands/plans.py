@@ -9,8 +9,17 @@ from rich.console import Console
 
 from opswright.commands.exit_codes import DONE
 from opswright.commands.places import place_for, team
-from opswright.commands.terminal import UsageError, busy, console_for, guarded, print_json
+from opswright.commands.terminal import (
+    UsageError,
+    ask_line,
+    busy,
+    console_for,
+    guarded,
+    print_json,
+    someone_is_here,
+)
 from opswright.plan import Plan, PlanError
+from opswright.planning import MissingInputsError, PlannerName
 from opswright.render.plans import show_agents, show_plan, show_previews
 from opswright.session import Session
 
@@ -22,6 +31,7 @@ def plan_request(
     save: Path | None,
     in_sandbox: bool,
     given: Mapping[str, Any],
+    planner: PlannerName,
     config: Path | None,
     as_json: bool,
 ) -> int:
@@ -30,8 +40,8 @@ def plan_request(
 
     async def work() -> int:
         async with team(place_for(in_sandbox, console, as_json), config, console) as session:
+            plan = await planned_or_loaded(session, request, load, given, planner, console)
             with busy(console, "Planning…"):
-                plan = await planned_or_loaded(session, request, load, given, console)
                 previews = await session.preview(plan)
             if save:
                 write_plan(plan, save)
@@ -58,7 +68,10 @@ async def planned_or_loaded(
     request: str | None,
     file: Path | None,
     given: Mapping[str, Any],
+    planner: PlannerName,
     console: Console,
+    *,
+    quiet: bool = False,
 ) -> Plan:
     """The plan for a request, or the one in a file, verified against what the agents offer now.
 
@@ -67,7 +80,7 @@ async def planned_or_loaded(
     if (request is None) == (file is None):
         raise UsageError("give either a request in plain words or a plan's file")
     if request is not None:
-        return await session.plan(request, given)
+        return await _planned(session, request, given, planner, console, quiet)
     assert file is not None
     if given:
         raise UsageError("--set goes with a request; a plan's file has its values in it")
@@ -81,6 +94,31 @@ async def planned_or_loaded(
             highlight=False,
         )
     return plan.model_copy(update={"catalogue_hash": now})
+
+
+async def _planned(
+    session: Session,
+    request: str,
+    given: Mapping[str, Any],
+    planner: PlannerName,
+    console: Console,
+    quiet: bool,
+) -> Plan:
+    """Plan a request; what is missing is asked for once, together, where a person is there."""
+    try:
+        with busy(console, "Planning…", quiet=quiet):
+            return await session.plan(request, given, planner)
+    except MissingInputsError as missing:
+        if not someone_is_here(console):
+            raise
+        console.print("\nThe plan needs to know:", highlight=False)
+        told = {
+            name: await ask_line(console, f"  {name} ({what}): ")
+            for name, what in missing.inputs.items()
+        }
+    known = {**given, **{name: value for name, value in told.items() if value}}
+    with busy(console, "Planning…", quiet=quiet):
+        return await session.plan(request, known, planner)
 
 
 def show_planned(

@@ -11,6 +11,7 @@ from opswright.commands.plans import planned_or_loaded, show_planned
 from opswright.commands.terminal import busy, console_for, guarded
 from opswright.options import Going, Output
 from opswright.plan import PlanError
+from opswright.planning import PlannerName
 from opswright.render.plans import show_plan
 from opswright.runs import Run
 from opswright.session import place_of, store_in
@@ -24,6 +25,7 @@ def run_request(
     in_sandbox: bool,
     going: Going,
     given: Mapping[str, Any],
+    planner: PlannerName,
     config: Path | None,
     output: Output,
 ) -> int:
@@ -33,8 +35,10 @@ def run_request(
     async def work() -> int:
         place = place_for(in_sandbox, console, output.quiet)
         async with team(place, config, console, quiet=output.quiet) as session:
+            plan = await planned_or_loaded(
+                session, request, plan_file, given, planner, console, quiet=output.quiet
+            )
             with busy(console, "Planning…", quiet=output.quiet):
-                plan = await planned_or_loaded(session, request, plan_file, given, console)
                 previews = await session.preview(plan)
             if not output.quiet:
                 show_planned(console, session, plan, previews)

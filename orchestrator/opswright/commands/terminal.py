@@ -93,9 +93,14 @@ def someone_is_here(console: Console) -> bool:
 
 async def ask(console: Console, question: str) -> bool:
     """Ask a person for a yes or no, while the agents' sessions go on; no answer is a no."""
+    return (await ask_line(console, f"{question} (yes/no) ")).lower() in {"y", "yes"}
+
+
+async def ask_line(console: Console, question: str) -> str:
+    """Ask a person for a line, while the agents' sessions go on."""
     loop = asyncio.get_running_loop()
     answered: asyncio.Future[str] = loop.create_future()
-    console.print(f"{question} (yes/no) ", end="", markup=False, highlight=False)
+    console.print(question, end="", markup=False, highlight=False)
 
     def read() -> None:
         line = sys.stdin.readline()
@@ -108,7 +113,7 @@ async def ask(console: Console, question: str) -> bool:
 
     # A daemon, so that Ctrl-C at the question does not wait for a line.
     threading.Thread(target=read, name="answer", daemon=True).start()
-    return (await answered).strip().lower() in {"y", "yes"}
+    return (await answered).strip()
 
 
 def guarded(work: Callable[[], Coroutine[Any, Any, int]], output: Output | bool) -> int:

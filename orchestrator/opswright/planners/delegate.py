@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opswright.plan import Plan, Risk, Step
+from opswright.planners.goals import asks_for_change
 from opswright.registry import Agent, AgentDownError, OutcomeUnknownError, silent
 
 ASK_SECONDS = 20.0
@@ -13,7 +14,21 @@ ASK_SECONDS = 20.0
 async def build(
     request: str, agents: Mapping[str, Agent], given: Mapping[str, Any], plan_id: str
 ) -> Plan | None:
-    """Ask every agent whether it can handle the request; None when none has a skill for it."""
+    """A plan of that one step; None when no agent has a skill for it."""
+    step = await task(request, agents, given, "task")
+    if step is None:
+        return None
+    planner = f"skill {step.title.partition(':')[0].replace(' ', '_')} of {step.agent}"
+    return Plan(id=plan_id, goal=request, planner=planner, steps=(step,))
+
+
+async def task(
+    request: str, agents: Mapping[str, Agent], given: Mapping[str, Any], step_id: str
+) -> Step | None:
+    """Ask every agent whether it can handle a request, and hand it to the one that can best.
+
+    A skill that changes things is chosen only where the request orders a change.
+    """
     fits = await asyncio.gather(*(_fit(agent, request) for agent in agents.values()))
     ranked = sorted(zip(fits, agents.values(), strict=True), key=lambda f: (-f[0][0], f[1].name))
     if not ranked or ranked[0][0][0] == 0:
@@ -21,15 +36,14 @@ async def build(
     (_, name), agent = ranked[0]
     skill = next(s for s in agent.card["skills"] if s["name"] == name)
     risk: Risk = skill["risk"]
-    step = Step(
-        id="task",
+    return Step(
+        id=step_id,
         agent=agent.name,
         tool="handle_task",
         title=f"{name.replace('_', ' ')}: {skill['description'].splitlines()[0]}",
         args={"task": request, "context": {"facts": dict(given)}},
         risk=risk,
     )
-    return Plan(id=plan_id, goal=request, planner=f"skill {name} of {agent.name}", steps=(step,))
 
 
 async def _fit(agent: Agent, request: str) -> tuple[float, str]:
@@ -40,5 +54,8 @@ async def _fit(agent: Agent, request: str) -> tuple[float, str]:
         answer = await agent.call("can_handle", {"task": request}, ASK_SECONDS, silent)
     except (AgentDownError, OutcomeUnknownError):
         return 0.0, ""
-    skills = answer.value.get("skills") or [""]
-    return float(answer.value.get("score", 0.0)), str(skills[0])
+    risks = {skill["name"]: skill["risk"] for skill in agent.card["skills"]}
+    may = [
+        s for s in answer.value.get("skills", []) if risks[s] == "read" or asks_for_change(request)
+    ]
+    return (float(answer.value.get("score", 0.0)), str(may[0])) if may else (0.0, "")

@@ -1,0 +1,131 @@
+"""Which tool a clause of a request asks for: BM25 over the catalogue, held to the clause's verb."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from opswright.clauses import Clause
+from opswright.planners.words import without_values
+from opswright.registry import Agent, ToolInfo
+from opswright.router import COMMON_TOOLS
+from opswright_core.search import Ranker, tokens
+
+LEAST_COVERAGE = 0.4
+"""Share of a clause's weight that a tool's own words must cover to be what it asks for; the names,
+ids, paths, versions and numbers in it say nothing about that and do not count."""
+
+_QUESTION_WORDS = """
+    are can could did do does how is list show tell was were what when where which who why
+"""
+_ADDING_WORDS = """
+    add allow attach bring build change create deploy enable fix give install launch limit make mark
+    modify move notify open pack package provision put remember require resize roll send set ship
+    start tag turn update upgrade upload warn write
+"""
+_TAKING_WORDS = """
+    block clean close cut delete destroy disable release remove replace restrict revert revoke
+    rollback stop terminate undo
+"""
+_PARTICLES = frozenset({"up", "out", "off", "down", "please", "also", "into"})
+_QUESTIONS = frozenset(_QUESTION_WORDS.split())
+_ADDING, _TAKING = frozenset(_ADDING_WORDS.split()), frozenset(_TAKING_WORDS.split())
+_CHANGING = _ADDING | _TAKING
+
+OF_A_VERB = 1.25
+"""How much more a tool is asked for by its own verb."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A tool that a clause asks for, and how well it fits."""
+
+    agent: str
+    tool: ToolInfo
+    score: float
+
+
+def asks_for_change(text: str) -> bool:
+    """Whether a text orders a change: it has a verb that changes things and is no question."""
+    words = re.findall(r"[a-z]+", text.lower().removeprefix("please "))
+    return bool(words) and words[0] not in _QUESTIONS and not _CHANGING.isdisjoint(words)
+
+
+class Goals:
+    """The tools of a team, ready to be asked for."""
+
+    def __init__(self, agents: Mapping[str, Agent]) -> None:
+        self._tools = {
+            f"{agent.name}/{tool.name}": (agent.name, tool)
+            for agent in agents.values()
+            for tool in agent.tools.values()
+            if tool.name not in COMMON_TOOLS
+        }
+        self._ranker = Ranker(
+            {
+                key: (
+                    name := tool.name.replace("_", " "),
+                    name,
+                    tool.description,
+                    *_said(tool, agents[agent]),
+                )
+                for key, (agent, tool) in self._tools.items()
+            }
+        )
+
+    @property
+    def verbs(self) -> frozenset[str]:
+        """The verbs that the tools' names begin with."""
+        return frozenset(tool.name.split("_")[0] for _, tool in self._tools.values())
+
+    def of(self, clause: Clause) -> list[Goal]:
+        """The tools that a clause may ask for, best first.
+
+        A clause that orders a change asks for a change, one that goes the same way (nothing is
+        taken away where something is to be made) and that says of itself what the clause names.
+        """
+        words = re.findall(r"[a-z]+", clause.text.lower())
+        plain = without_values(clause.text)
+        verbs = _CHANGING | _QUESTIONS | _PARTICLES | self.verbs
+        topic = " ".join(w for w in re.findall(r"[\w-]+", plain) if w.lower() not in verbs)
+        on_topic = {hit.key: hit for hit in self._ranker.rank(topic)}
+        changes = bool(words) and words[0] in _CHANGING
+        found = []
+        for hit in self._ranker.rank(plain):
+            agent, tool = self._tools[hit.key]
+            verb, about = tool.name.split("_")[0], on_topic.get(hit.key)
+            if about is None or max(hit.coverage, about.coverage) < LEAST_COVERAGE:
+                continue
+            if tool.risk == "read":
+                may = not changes
+            elif tool.risk == "record":
+                may = verb in words
+            else:
+                same_way = verb in words or not (
+                    _TAKING if verb in _TAKING else _ADDING
+                ).isdisjoint(words)
+                may = asks_for_change(clause.text) and same_way and _says(tool, topic)
+            if may:
+                found.append(Goal(agent, tool, hit.score * (OF_A_VERB if verb in words else 1.0)))
+        return sorted(found, key=lambda goal: (-goal.score, goal.agent, goal.tool.name))
+
+
+def _says(tool: ToolInfo, topic: str) -> bool:
+    """Whether a tool's name or first line has a word of the topic."""
+    first_line = tool.description.partition("\n")[0]
+    return not set(tokens(f"{tool.name} {first_line}")).isdisjoint(tokens(topic))
+
+
+def _said(tool: ToolInfo, agent: Agent) -> list[str]:
+    """How people ask for a tool: the examples of its agent's skills on the same topic and risk."""
+    reads, topic = tool.risk == "read", _topic(tool.name)
+    return [
+        text
+        for skill in agent.card.get("skills", [])
+        if topic and (skill["risk"] == "read") == reads and topic <= _topic(skill["name"])
+        for text in (skill["name"].replace("_", " "), *skill["examples"])
+    ]
+
+
+def _topic(name: str) -> set[str]:
+    """The words of a name after its verb."""
+    return set(tokens(" ".join(name.split("_")[1:])))
