@@ -29,10 +29,16 @@ class Server(BaseModel):
     headers: dict[str, str] = Field(default_factory=dict)
 
 
+def config_file(path: Path | None) -> Path | None:
+    """The configuration to use: `path`, else `./mcp.json`; None for our own six servers."""
+    if path is None and not Path("mcp.json").is_file():
+        return None
+    return (path or Path("mcp.json")).resolve()
+
+
 def load_servers(path: Path | None) -> dict[str, Server]:
     """Read the servers from `path`, else `./mcp.json`, else our own six. Raises ConfigError."""
-    if path is None and Path("mcp.json").is_file():
-        path = Path("mcp.json")
+    path = config_file(path)
     if path is None:
         return {
             name: Server(

@@ -12,13 +12,18 @@ from typing import Any, TypeVar
 
 from opswright.attempt import Attempt, Crew
 from opswright.budget import task_budget
+from opswright.config import ConfigError
 from opswright.durable import Workflow
-from opswright.plan import Plan, Step
+from opswright.plan import Plan, PlanError, Step
 from opswright.recovery import Recovery
 from opswright.runs import Run, RunStatus, StepOutcome
 from opswright.store import RunStore
+from opswright_core.errors import OpswrightError
 
 APPROVAL_POLL_SECONDS = 0.5
+
+_SAID = (PlanError, ConfigError, OpswrightError)
+"""What a person can act on."""
 
 T = TypeVar("T")
 
@@ -66,6 +71,8 @@ class Executor:
         try:
             following = await self._drive(run_id)
         except BaseException as exc:
+            if isinstance(exc, Exception):
+                await self._on_main_loop(self._given_up(run_id, exc))
             self._loop.call_soon_threadsafe(self._end, run_id, exc)
             raise
         if following is None:
@@ -112,13 +119,22 @@ class Executor:
         run = await self._off_loop(self._store.load, run_id)
         if run.status not in {"queued", "running", "interrupted"}:
             return None
+        crew = await self._crew_of(run)
         if (run.status, run.owner) != ("running", self._owner):
             run = await self._off_loop(self._store.claim, run_id, self._owner)
-        crew = await self._crew_of(run)
         attempt = self._attempts[run_id] = Attempt(run, crew, self._store, self._owner)
         attempt.watching = asyncio.create_task(attempt.watch())
         crew.projection.take_up(run)
         return attempt
+
+    async def _given_up(self, run_id: str, exc: Exception) -> None:
+        """Say on the run why it does not go on here; what it did stays, and it can be resumed."""
+        run = await self._off_loop(self._store.load, run_id)
+        if run.status == "queued" or (run.status, run.owner) == ("running", self._owner):
+            said = str(exc) if isinstance(exc, _SAID) else f"a defect: {type(exc).__name__}: {exc}"
+            await self._off_loop(
+                lambda: self._store.change(run_id, status="interrupted", halted=said)
+            )
 
     def _end(self, run_id: str, exc: BaseException | None) -> None:
         attempt = self._attempts.pop(run_id, None)

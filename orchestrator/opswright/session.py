@@ -11,7 +11,7 @@ from typing import Any
 from opswright import sample, sandbox
 from opswright.attempt import Crew
 from opswright.caller import Approver, StepCaller
-from opswright.config import load_servers
+from opswright.config import config_file, load_servers
 from opswright.database import OUTAGE_SECONDS, Database, database_url
 from opswright.durable import Heartbeat, launched
 from opswright.executor import Executor
@@ -152,7 +152,7 @@ class Session:
             plan=plan,
             sandbox=place is not None,
             endpoint=place.endpoint if place else "",
-            config_path=str(self.config_path.resolve()) if self.config_path else None,
+            config_path=str(self.config_path) if self.config_path else None,
             previews=dict(previews),
             undoes=undoes,
             budget=budget,
@@ -253,6 +253,7 @@ async def opened(
 
     An agent that was not named is started when a step of a run needs it.
     """
+    config_path = config_file(config_path)  # a run is gone on with from anywhere
     registry = Registry(load_servers(config_path), place.environment(), place.state_dir / "logs")
     session = Session(place, registry, store_in(place.state_dir), config_path)
     try:

@@ -12,7 +12,7 @@ from opswright.attempt import Crew
 from opswright.database import OUTAGE_SECONDS
 from opswright.durable import Heartbeat, launched
 from opswright.executor import Executor
-from opswright.plan import Step
+from opswright.plan import PlanError, Step
 from opswright.reaper import reap
 from opswright.recovery import Recovery
 from opswright.runs import Run, StepOutcome
@@ -56,6 +56,11 @@ class Worker:
 
     async def _crew_of(self, run: Run) -> Crew:
         session = await self._session_for(run)
+        if unknown := run.plan.agents - set(session.registry.agents):
+            raise PlanError(
+                f"the configuration here has no agent {', '.join(sorted(unknown))}; start the "
+                "worker with a --config that has"
+            )
 
         async def nobody(_: Step, __: dict[str, Any]) -> bool:
             return False  # `opswright approve` answers, and hands the run over again

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.orchestrator.team import make, plan_of
 from tests.orchestrator.terminal import Terminal
 
 LAMP = "make a thing called lamp"
@@ -149,3 +150,31 @@ def test_a_terminated_run_is_interrupted_and_not_lost(terminal: Terminal, tmp_pa
         os.kill(screen.pid, signal.SIGTERM)
         assert screen.end() == 130, screen.text
     assert "interrupted" in terminal("status").stdout
+
+
+def test_a_limit_that_is_reached_is_asked_about(
+    terminal: Terminal, tmp_path: Path, things: Path
+) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(plan_of(make("one"), make("two", needs=("one",))).model_dump_json())
+    asked = ("run", "--plan", str(plan), "--yes", "--config", str(terminal.config))
+    with terminal.in_pty(*asked, "--max-changes", "1") as screen:
+        screen.wait_for("it has made 1 of 1 changes. Go on, for as much again? (yes/no)")
+        assert not (things / "two").exists()
+        screen.type("yes\n")
+        assert screen.end() == 0, screen.text
+    assert (things / "two").exists()
+
+
+def test_a_plan_shown_at_a_terminal_may_be_approved_in_another(
+    terminal: Terminal, tmp_path: Path, things: Path
+) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(plan_of(make("one")).model_dump_json())
+    asked = ("run", "--plan", str(plan), "--config", str(terminal.config))
+    with terminal.in_pty(*asked) as screen:
+        screen.wait_for("Carry the plan out? (yes/no)")
+        assert terminal("approve", "last").returncode == 0
+        screen.wait_for("Approved in another process.")
+        assert screen.end() == 0, screen.text
+    assert (things / "one").exists()

@@ -184,3 +184,31 @@ def test_a_worker_that_is_asked_to_stop_leaves_its_run_to_the_others(
     other.until(run_id=run_id, step_id="three", status="done")
     assert ended(run_id)[0].status == "done"
     assert calls(things) == ["one", "two", "three"]
+
+
+def test_a_run_that_cannot_be_worked_on_here_says_why_and_the_worker_goes_on(
+    home: Path, config: Path, things: Path, start_worker: StartWorker
+) -> None:
+    run_id = detached(home, plan_of(make("one")))
+    kept = config.rename(config.with_name("kept.json"))
+    worker = start_worker()
+    run, _ = ended_or_given_up(run_id)
+    assert run.status == "interrupted"
+    assert "mcp.json does not exist" in run.halted
+    config.write_text('{"mcpServers": {"another": {"command": "none"}}}')
+    assert ask(home, "resume", run_id, "--detach")[0] == 1, "the plan does not fit"
+    kept.rename(config)
+    assert ask(home, "resume", run_id, "--detach")[0] == 4
+    worker.until(run_id=run_id, step_id="one", status="done")
+    assert ended(run_id)[0].status == "done"
+    assert calls(things) == ["one"]
+
+
+def ended_or_given_up(run_id: str) -> tuple[Run, dict[str, StepOutcome]]:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        run, steps = seen(run_id)
+        if run.halted:
+            return run, steps
+        time.sleep(0.2)
+    raise AssertionError(f"it never said why: {run.status}")
