@@ -79,7 +79,9 @@ def learn(run: Run) -> Blueprint | None:
 
 def _values(plan: Plan) -> list[_Value]:
     """The literals to make parameters of, in the order of the request, then those given apart."""
-    given = {str(v): (n, v) for n, v in plan.parameters.items() if _is_scalar(v)}
+    given = {
+        str(v): (n, v) for n, v in plan.parameters.items() if _is_scalar(v) and n != "installation"
+    }
     found: dict[str, tuple[str, Any]] = dict(given)
     kinds: dict[str, set[str]] = {}
     for step in (*plan.steps, *plan.previews):
@@ -107,14 +109,12 @@ def _values(plan: Plan) -> list[_Value]:
 
 
 def _parameter(goal: str, value: _Value, values: list[_Value]) -> Parameter:
+    """What the request said is found in its wording; what was given apart is what it was then."""
     said = f"as in {value.text!r}"
-    pattern = _wording(goal, values, value) if value.spans else None
-    return Parameter(
-        description=said,
-        type=value.kind,
-        pattern=pattern,
-        required=True,
-    )
+    if not value.spans:
+        return Parameter(description=said, type=value.kind, default=value.text)
+    pattern = _wording(goal, values, value)
+    return Parameter(description=said, type=value.kind, pattern=pattern, required=True)
 
 
 def _wording(goal: str, values: list[_Value], captured: _Value | None) -> str:

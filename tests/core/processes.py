@@ -31,12 +31,13 @@ def serving(
 ) -> Iterator[str]:
     """Run a server over HTTP on a free port; gives its base address once it answers."""
     port = free_port()
-    arguments = ["--transport", "http", "--port", str(port), "--state-dir", str(state_dir)]
+    speaking = ["--http"] if "serve" in command else ["--transport", "http"]
+    arguments = [*speaking, "--port", str(port)]
     path = state_dir.parent / f"server-{port}.log"
     with path.open("ab") as log:
         child = subprocess.Popen(
             [*command, *arguments, "--host", host, *flags],
-            env=environment(**extra),
+            env=environment(OPSWRIGHT_STATE_DIR=str(state_dir), **extra),
             stdout=log,
             stderr=log,
         )

@@ -20,7 +20,7 @@ PINS = {SUITE: "0.2.0-alpha.12", "node": "22.23.3"}
 
 EVERYTHING = [sys.executable, str(ROOT / "tests/conformance/everything.py")]
 EXPECTED = ROOT / "tests/conformance/expected-failures.yml"
-SERVERS = ["aws_devops", "cicd", "cost", "knowledge", "metrics", "security"]
+SERVERS = ["aws_devops", "cicd", "cost", "knowledge", "metrics", "opswright", "security"]
 
 APPLICABLE = {
     "server-initialize", "server-session-lifecycle", "logging-set-level", "ping", "tools-list",
@@ -103,7 +103,8 @@ def test_each_expected_failure_has_its_reason() -> None:
 def test_a_real_server_passes_what_applies_to_it(
     suite: Conformance, tmp_path: Path, server: str
 ) -> None:
-    command = [sys.executable, "-m", f"opswright_{server}"]
+    serve = [f"opswright_{server}"] if server != "opswright" else ["opswright", "serve"]
+    command = [sys.executable, "-m", *serve]
     with serving(command, tmp_path / "state") as base:
         _, summary = suite.run(base, "--suite", "all")
     passed = set(re.findall(r"^✓ ([\w-]+): [1-9]\d* passed, 0 failed", summary, re.MULTILINE))

@@ -11,7 +11,7 @@ from tests.orchestrator.terminal import Terminal
 from opswright.learning import learn
 from opswright.library import Library, as_yaml, from_yaml, record_of
 from opswright.plan import Plan, PlanError, Step
-from opswright.planners.blueprint import Blueprint, Missing, build, fitting
+from opswright.planners.blueprint import Blueprint, build, fitting
 from opswright.runs import Run, RunStatus
 
 TAG = "Tag release v1.2.0 of shop and keep 3 copies of shop"
@@ -82,7 +82,7 @@ def test_another_wording_is_never_taken_for_what_was_learned(request_: str) -> N
     assert fitting(request_, [blueprint]) == []
 
 
-def test_a_value_that_was_given_apart_is_asked_for_by_its_name() -> None:
+def test_a_value_that_was_given_apart_stays_what_it_was_unless_it_is_given_again() -> None:
     blueprint = learned(
         run_of(
             "Ship it",
@@ -90,9 +90,9 @@ def test_a_value_that_was_given_apart_is_asked_for_by_its_name() -> None:
             parameters={"repository": "https://example.com/shop.git"},
         )
     )
-    missing = build(blueprint, "ship it!", {}, "p")
-    assert isinstance(missing, Missing)
-    assert list(missing.parameters) == ["repository"]
+    same = build(blueprint, "ship it!", {}, "p")
+    assert isinstance(same, Plan)
+    assert same.step("s").args == {"repo": "https://example.com/shop.git"}
     plan = build(blueprint, "ship it!", {"repository": "x"}, "p")
     assert isinstance(plan, Plan)
     assert plan.step("s").args == {"repo": "x"}
