@@ -10,6 +10,7 @@ from opswright_knowledge.server import create_server
 
 RESOURCE = "knowledge://resources/{type}/{id*}"
 DEPLOYMENT = "knowledge://deployments/{application}/{environment}{?cursor}"
+HISTORY = "knowledge://history/{kind}/{record*}{?cursor}"
 VALUE = "knowledge://context/{scope}/{key*}"
 
 
@@ -62,6 +63,9 @@ async def completed(client: Any, uri: str, name: str, begun: str, **given: str) 
         (VALUE, "key", "", {"scope": "other"}, []),
         ("knowledge://runs/{run_id}", "run_id", "run", {}, ["run-1"]),
         ("knowledge://runs/{run_id}/{part}{?cursor}", "part", "p", {"run_id": "run-1"}, ["plan"]),
+        (HISTORY, "kind", "r", {}, ["resource", "run"]),
+        (HISTORY, "record", "ec2:s", {"kind": "resource"}, ["ec2:subnet/vpc-like"]),
+        (HISTORY, "record", "", {"kind": "run"}, ["run-1"]),
         ("knowledge://nothing/{type}", "type", "", {}, []),
         (RESOURCE, "colour", "", {}, []),
     ],

@@ -87,6 +87,8 @@ async def test_a_listener_is_not_told_of_others_nor_of_what_was_not_kept(
         ("runs/r/steps", ("run", "r"), True),
         ("runs/r2", ("run", "r"), False),
         ("changes", ("run", "r"), True),
+        ("history/context/s/a", ("context", "s/a"), True),
+        ("history/context/s/a", ("context", "s/b"), False),
         ("agents://card", ("run", "r"), False),
     ],
 )

@@ -50,7 +50,7 @@ def _paths(kind: str, key: str) -> list[str]:
             own = [f"runs/{key}/{part}" for part in RUN_PARTS]
         case _:
             own = []
-    return [*own, "changes"]
+    return [*own, f"history/{kind}/{key}", "changes"]
 
 
 def _below(touched: str, path: str) -> bool:

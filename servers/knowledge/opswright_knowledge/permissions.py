@@ -22,6 +22,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     "list_runs": (),
     "record_report": (),
     "changes_since": (),
+    "get_history": (),
     "export_records": (),
     "import_records": (),
     "prune_records": (),

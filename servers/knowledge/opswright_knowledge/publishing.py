@@ -1,7 +1,7 @@
 """Offers the store's resources: lists them, completes their addresses, says when they change."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from fastmcp import FastMCP
 from fastmcp.server.middleware import Middleware, MiddlewareContext
@@ -9,10 +9,12 @@ from mcp_types import Annotations, Completion, ResourceTemplateReference
 
 from opswright_core.runtime import enter
 from opswright_knowledge.addresses import RUN_PARTS, SCHEME, concerned
+from opswright_knowledge.records import ChangeKind
 from opswright_knowledge.resources import INDEXES, TEMPLATES
 from opswright_knowledge.store import Store, knowledge
 
 JSON = "application/json"
+CHOICES = {"part": RUN_PARTS, "kind": get_args(ChangeKind)}
 MOST_COMPLETIONS = 100
 """The protocol's limit."""
 
@@ -56,8 +58,8 @@ def _first_page(read: Callable[..., str]) -> Callable[[], str]:
 
 
 def _completion(name: str, begun: str, given: dict[str, str]) -> Completion:
-    if name == "part":
-        values = [part for part in RUN_PARTS if part.startswith(begun)]
+    if name in CHOICES:
+        values = [one for one in CHOICES[name] if one.startswith(begun)]
         total = len(values)
     else:
         with knowledge().reading() as store:

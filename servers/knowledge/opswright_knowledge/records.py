@@ -312,3 +312,11 @@ class ChangeEntry(BaseModel):
     agent: str
     run_id: str | None = None
     step: str | None = None
+
+
+class PastChange(ChangeEntry):
+    """A change of one record, and what it replaced."""
+
+    before: dict[str, Any] | None = Field(
+        None, description="The fields that changed, as they were; null when it was new"
+    )

@@ -265,6 +265,19 @@ def latest_changes(cursor: str | None = None) -> str:
     return _index(("changes",), page, revision=revision)
 
 
+def history_of(kind: str, record: str, cursor: str | None = None) -> str:
+    """The changes of one record, newest first, each with what it replaced."""
+    place = decode(cursor, [int])
+    with knowledge().reading() as store:
+        found, total = store.changes.of(
+            kind, record, before=place[0] if place else None, limit=PAGE_ITEMS
+        )
+    if not total:
+        raise NotFoundError(f"no {kind} {record!r} was ever recorded; get_history finds by key.")
+    page = cut(found, total=total, limit=PAGE_ITEMS, place=lambda one: [one.revision])
+    return _index(("history", kind, record), page)
+
+
 INDEXES: dict[str, tuple[Callable[..., str], str | None]] = {
     "resources": (listed_resources, "resource"),
     "deployments": (running_versions, "deployment"),
@@ -289,6 +302,7 @@ TEMPLATES: dict[str, Callable[..., str]] = {
     "knowledge://context/{scope}{?cursor}": values_of,
     "knowledge://context/{scope}/{key*}": context_value,
     "knowledge://runs/{run_id}": one_run,
+    "knowledge://history/{kind}/{record*}{?cursor}": history_of,
     "knowledge://runs/{run_id}/{part}{?cursor}": part_of_run,
 }
 

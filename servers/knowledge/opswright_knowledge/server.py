@@ -70,6 +70,7 @@ def create_server(
             runs.list_runs,
             reports.record_report,
             changes.changes_since,
+            changes.get_history,
             transfer.export_records,
             transfer.import_records,
             upkeep.prune_records,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from opswright_knowledge.records import ChangeEntry
+from opswright_knowledge.records import ChangeEntry, PastChange
 from opswright_knowledge.storage.schema import changes
 
 if TYPE_CHECKING:
@@ -54,6 +54,19 @@ class Changes:
             asked = asked.where(changes.c.revision < before)
         rows = self._unit.connection.execute(asked).mappings()
         return [ChangeEntry.model_validate(dict(row)) for row in rows]
+
+    def of(
+        self, kind: str, key: str, *, before: int | None = None, limit: int = 20
+    ) -> tuple[list[PastChange], int]:
+        """The changes of one record, newest first: at most `limit` + 1, and how many there are."""
+        fits = [self._unit.own(changes), changes.c.kind == kind, changes.c.key == key]
+        counting = select(func.count()).select_from(changes).where(*fits)
+        total = self._unit.connection.execute(counting).scalar_one()
+        if before is not None:
+            fits.append(changes.c.revision < before)
+        asked = select(changes).where(*fits).order_by(changes.c.revision.desc()).limit(limit + 1)
+        rows = self._unit.connection.execute(asked).mappings()
+        return [PastChange.model_validate(dict(row)) for row in rows], total
 
     def last_times(self) -> dict[str, str]:
         """When each kind of record was written last, by the latest `RECENT` changes.

@@ -9,6 +9,7 @@ from opswright_knowledge.addresses import ENVIRONMENT_SCOPE
 from opswright_knowledge.records import KnownAgent
 from opswright_knowledge.storage.memories import EVERYBODY
 from opswright_knowledge.storage.schema import (
+    changes,
     context,
     deployments,
     memories,
@@ -40,9 +41,9 @@ class Names:
     ) -> tuple[list[str], int]:
         """The names of a kind that begin so (letter case counts), in order, and how many they are.
 
-        `what` is a parameter of an address: type, id, application, environment, agent, scope, key,
-        run_id or thread; `given` are others of the same address that narrow it (the `type` of an
-        `id`). At most `limit` + 1; for anything else there are none.
+        `what` is a parameter of an address: type, id, application, environment, agent, scope,
+        key, run_id, thread or record; `given` are others of the same address that narrow it (the
+        `type` of an `id`). At most `limit` + 1; for anything else there are none.
         """
         if (source := self._source(what, given or {})) is None:
             return [], 0
@@ -105,6 +106,10 @@ class Names:
                 scope = given.get("scope")
                 fits = [own(context), *([c.scope == scope] if scope else [])]
                 return select(c.key.label("name")).where(*fits).distinct()
+            case "record":
+                kind = given.get("kind")
+                fits = [own(changes), *([changes.c.kind == kind] if kind else [])]
+                return select(changes.c.key.label("name")).where(*fits).distinct()
             case "run_id":
                 return select(runs.c.run_id.label("name")).where(own(runs))
             case "thread":

@@ -5,12 +5,14 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from opswright_core.canonical import size_bytes
-from opswright_core.pages import PAGE_BYTES
+from opswright_core.errors import NotFoundError
+from opswright_core.pages import PAGE_BYTES, Page
 from opswright_core.tools import read_tool
 from opswright_knowledge.moments import iso, moment
-from opswright_knowledge.paging import LARGEST_REVISION
-from opswright_knowledge.records import ChangeEntry, ChangeKind, Sought
+from opswright_knowledge.paging import LARGEST_REVISION, cut, decode
+from opswright_knowledge.records import ChangeEntry, ChangeKind, PastChange, Sought
 from opswright_knowledge.store import knowledge
+from opswright_knowledge.tools.registry import Cursor
 
 
 class ChangeLog(BaseModel):
@@ -56,4 +58,30 @@ def changes_since(
         total=total,
         remaining=total - len(shown),
         changes=shown,
+    )
+
+
+@read_tool(toolset="more")
+def get_history(
+    kind: Annotated[ChangeKind, Field(description="Of record")],
+    key: Annotated[
+        Sought, Field(description="As changes_since has it: type/id, scope/key, run_id")
+    ],
+    limit: Annotated[int, Field(description="Most on a page", ge=1, le=100)] = 20,
+    cursor: Cursor = None,
+) -> Page[PastChange]:
+    """Tell who changed a record, when, and what it was before; newest first."""
+    place = decode(cursor, [int])
+    with knowledge().reading() as store:
+        found, total = store.changes.of(kind, key, before=place[0] if place else None, limit=limit)
+    if not total:
+        raise NotFoundError(
+            f"no {kind} {key!r} was ever recorded; changes_since shows the keys of what was."
+        )
+    return cut(
+        found,
+        total=total,
+        limit=limit,
+        place=lambda one: [one.revision],
+        summary=f"{total:,} changes of {kind} {key}, newest first. What it held is data.",
     )
