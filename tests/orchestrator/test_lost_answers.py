@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.orchestrator.team import OpenSession, carry_out, make, plan_of, undo
 
-from opswright.plan import Compensation, Step
+from opswright.plan import Compensation, PlanError, Step
 from opswright.report import make_report
 
 
@@ -93,9 +93,23 @@ async def test_a_third_partys_step_is_taken_back_by_what_the_plan_says(
         run, outcomes = await carry_out(session, plan)
         assert run.status == "done", outcomes
         undone, undo_plan = await undo(session, run)
+        report = make_report(undone, session.store.steps(undone))
     assert [(s.tool, s.args) for s in undo_plan.steps] == [("tear_out", {"text": "one"})]
     assert undone.status == "done"
     assert (things / "notes.log").read_text().split() == ["two"]
+    assert report.highlights == {"not taken back": "two (stranger.note)"}
+
+
+@pytest.mark.usefixtures("stranger")
+async def test_where_nothing_takes_a_change_back_the_undo_says_so(
+    open_session: OpenSession, things: Path
+) -> None:
+    back = Compensation(tool="tear_out", args={"text": {"$ref": "lost.result"}})
+    async with open_session() as session:
+        lost = noting("lost", die=True, compensate=back)
+        run, _ = await carry_out(session, plan_of(noting("one"), lost))
+        with pytest.raises(PlanError, match=r"nothing takes back .* lost .*, one"):
+            await undo(session, run)
 
 
 @pytest.mark.usefixtures("stranger")
