@@ -9,13 +9,11 @@ from pydantic import Field
 from opswright_core.aws import ALL_REGIONS, Aws, AwsTarget, note_region, translate
 from opswright_core.errors import BadInputError, CloudError, CredentialsError
 from opswright_core.parallel import each, time_limit
-from opswright_core.runtime import aws
+from opswright_core.runtime import aws, runtime
 from opswright_core.verdicts import Unread
 
 T = TypeVar("T")
 
-READ_SECONDS = 25.0
-"""Over all regions of a call, no AWS call begins later: hosts give a tool call 30 to 60 s."""
 _NAMED = 3
 
 WideTarget = Annotated[
@@ -94,19 +92,19 @@ def over_regions(target: AwsTarget, read: Callable[[Aws], T | Unread]) -> Region
     """Read in every region that `target.region` names: what came of it, or why nothing did.
 
     It may be one region (an error is then the call's own), several with commas between them, or
-    `all` for those that are enabled in the account, which needs ec2:DescribeRegions. What is not
-    begun within READ_SECONDS stays unread. Raises BadInputError for what is no region's name, and
-    CredentialsError, since no region can be read without.
+    `all` for those that are enabled in the account, which needs ec2:DescribeRegions. Calls that
+    could not begin within the server's wait (25 s) stay unread. Raises BadInputError for what is
+    no region's name, and CredentialsError, since no region can be read without.
     """
     home = home_of(target)
     if not is_wide(target):
-        with time_limit(READ_SECONDS):
+        with time_limit(runtime().settings.wait_seconds):
             return Regional(home, {home.region: read(home)})
     regions, disabled = _regions_of(home) if target.region == ALL_REGIONS else (_listed(target), [])
     places = [home.at(region) for region in regions]
     for place in places:
         note_region(place.region)
-    with time_limit(READ_SECONDS):
+    with time_limit(runtime().settings.wait_seconds):
         answers = each(places, lambda place: _attempt(lambda: read(place)))
     return Regional(home, dict(zip(regions, answers, strict=True)), tuple(disabled))
 

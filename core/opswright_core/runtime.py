@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from opswright_core.aws import HERE, Aws, AwsSessions, AwsTarget
 from opswright_core.results import ResultStore
 from opswright_core.settings import Settings
+from opswright_core.snapshots import Snapshots
 from opswright_core.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Runtime:
     """Changes and agent tasks under way in this process, by id."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
     """`runtime().subscriptions.publish(uri)` tells clients that a resource changed."""
+    snapshots: Snapshots = field(default_factory=Snapshots)
+    """What paged tools read, for their next pages."""
     permissions: "Permissions | None" = None
     """The IAM actions that each tool needs; None when the server does not declare them."""
     examinations: "Sequence[Examination]" = ()

@@ -6,7 +6,8 @@ from typing import Any
 
 from opswright_core.aws import Aws, AwsTarget
 from opswright_core.parallel import each, time_limit
-from opswright_core.regions import READ_SECONDS, home_of, is_wide, over_regions
+from opswright_core.regions import home_of, is_wide, over_regions
+from opswright_core.runtime import runtime
 from opswright_core.verdicts import Unread
 from opswright_security.reading import Reader
 from opswright_security.rules import NOTHING, Outcome, Rule, most, run, unread_lines
@@ -43,7 +44,7 @@ def survey(target: AwsTarget, rules: Sequence[Rule]) -> Survey:
         lambda: over_regions(target, lambda a: _in_region(a, regional)),
         lambda: run(Reader(home), once),
     ]
-    with time_limit(READ_SECONDS):
+    with time_limit(runtime().settings.wait_seconds):
         found, of_account = each(parts, lambda part: part(), len(parts))
     lines = [*found.unread(unread_lines), *unread_lines(of_account)]
     return Survey(

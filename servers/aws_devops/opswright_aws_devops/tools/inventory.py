@@ -19,7 +19,7 @@ from opswright_core.errors import BadInputError, NotFoundError
 from opswright_core.pages import Page, page
 from opswright_core.parallel import each
 from opswright_core.regions import WideTarget, is_wide, over_regions
-from opswright_core.runtime import aws
+from opswright_core.runtime import aws, runtime
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
 from opswright_core.verdicts import Unread, attempt
@@ -69,17 +69,21 @@ def list_resources(
             return Unread(operation="", reason=f"nothing could be read, first {unread[0]}")
         return found, unread
 
-    found = over_regions(target, read)
-    resources, unread = _matching(found.home, account_wide, tag, vpc_id)
-    resources = [r for part, _ in found.read.values() for r in part] + resources
+    def read_everywhere() -> tuple[list[Resource], list[str], str]:
+        found = over_regions(target, read)
+        resources, unread = _matching(found.home, account_wide, tag, vpc_id)
+        return (
+            [r for part, _ in found.read.values() for r in part] + resources,
+            [*found.unread(lambda part: part[1]), *unread],
+            found.where,
+        )
+
+    key = ("list_resources", types, tag, vpc_id, target)
+    resources, unread, where = runtime().snapshots.get(cursor, key, read_everywhere)
     counts = Counter(resource.type for resource in resources)
     said = ", ".join(f"{counts[k.type]} {k.type}" for k in KINDS if counts[k.type])
-    return page(
-        resources,
-        cursor=cursor,
-        summary=f"{found.where}: {said or 'nothing'}",
-        unread=[*found.unread(lambda part: part[1]), *unread],
-    )
+    summary = f"{where}: {said or 'nothing'}"
+    return page(resources, cursor=cursor, summary=summary, unread=unread)
 
 
 def _matching(

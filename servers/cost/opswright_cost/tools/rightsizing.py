@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from opswright_core.aws import HERE, Aws, tags_of
 from opswright_core.pages import page
 from opswright_core.regions import Regional, WideTarget, over_regions
+from opswright_core.runtime import runtime
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
 from opswright_core.verdicts import Unread, attempt
@@ -60,7 +61,12 @@ def find_rightsizing(
     target: WideTarget = HERE,
 ) -> Rightsizing:
     """Find running instances that a smaller type would carry, from CPU (and memory if reported)."""
-    return _present(over_regions(target, lambda a: _judge(a, window_days)), window_days, cursor)
+    found = runtime().snapshots.get(
+        cursor,
+        ("find_rightsizing", window_days, target),
+        lambda: over_regions(target, lambda a: _judge(a, window_days)),
+    )
+    return _present(found, window_days, cursor)
 
 
 Judged = tuple[list[Rightsized], list[str]]

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from opswright_core.aws import HERE, Aws
 from opswright_core.pages import page
 from opswright_core.regions import Regional, WideTarget, is_wide, over_regions
+from opswright_core.runtime import runtime
 from opswright_core.tools import read_tool
 from opswright_core.verdicts import Unread
 from opswright_cost.clock import now
@@ -67,7 +68,10 @@ def find_waste(
             return Unread(operation="", reason=f"nothing could be read, first {found.unread[0]}")
         return found
 
-    return present(over_regions(target, sweep), min_monthly_usd, limit, cursor)
+    swept = runtime().snapshots.get(
+        cursor, ("find_waste", target), lambda: over_regions(target, sweep)
+    )
+    return present(swept, min_monthly_usd, limit, cursor)
 
 
 def present(

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from opswright_core.aws import HERE, Aws
 from opswright_core.pages import Page, page
 from opswright_core.regions import WideTarget, over_regions
+from opswright_core.runtime import runtime
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
 from opswright_metrics.tools.parameters import Cursor
@@ -38,7 +39,11 @@ def list_alarms(
     target: WideTarget = HERE,
 ) -> Page[AlarmLine]:
     """List CloudWatch alarms with their state and why."""
-    found = over_regions(target, lambda a: _lines(a, state, name_prefix))
+    found = runtime().snapshots.get(
+        cursor,
+        ("list_alarms", state, name_prefix, target),
+        lambda: over_regions(target, lambda a: _lines(a, state, name_prefix)),
+    )
     lines = sorted(
         (line for part in found.read.values() for line in part),
         key=lambda line: (line.state != "ALARM", line.region, line.name),

@@ -9,7 +9,7 @@ from opswright_core.aws import HERE, Aws, Target
 from opswright_core.errors import BadInputError
 from opswright_core.pages import Page, page
 from opswright_core.regions import WideTarget, over_regions
-from opswright_core.runtime import aws
+from opswright_core.runtime import aws, runtime
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
 from opswright_metrics.tools.log_templates import LogEvent, LogTemplate, event, templates
@@ -70,8 +70,12 @@ def list_log_groups(
 ) -> Page[LogGroupLine]:
     """List CloudWatch log groups with their size and retention."""
     only = {"logGroupNamePrefix": prefix} if prefix else {}
-    found = over_regions(
-        target, lambda a: a.pages("logs", "describe_log_groups", "logGroups", **only)
+
+    def read(a: Aws) -> list[dict[str, Any]]:
+        return a.pages("logs", "describe_log_groups", "logGroups", **only)
+
+    found = runtime().snapshots.get(
+        cursor, ("list_log_groups", prefix, target), lambda: over_regions(target, read)
     )
     lines = [
         LogGroupLine(

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from opswright_core.aws import HERE
 from opswright_core.pages import page
 from opswright_core.regions import WideTarget
+from opswright_core.runtime import runtime
 from opswright_core.tools import read_tool
 from opswright_core.verdicts import Verdict, worst
 from opswright_security.checks.registry import rules_of
@@ -53,7 +54,9 @@ def audit_account(
 ) -> Audit:
     """Audit the account's security: IAM, network, S3, RDS, EC2, logging, secrets."""
     rules = [r for r in rules_of(services) if r.severity in at_least(severity)]
-    return audit_of(survey(target, rules), cursor)
+    key = ("audit_account", severity, services, target)
+    found = runtime().snapshots.get(cursor, key, lambda: survey(target, rules))
+    return audit_of(found, cursor)
 
 
 def audit_of(found: Survey, cursor: str | None) -> Audit:

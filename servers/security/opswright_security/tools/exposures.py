@@ -12,6 +12,7 @@ from opswright_core.aws import HERE, Aws
 from opswright_core.errors import NotFoundError
 from opswright_core.pages import page
 from opswright_core.regions import WideTarget, over_regions
+from opswright_core.runtime import runtime
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
 from opswright_core.verdicts import Unread, Verdict, attempt
@@ -76,7 +77,8 @@ def audit_security_groups(
         groups = [group for group in groups if vpc_id in {None, group.get("VpcId")}]
         return Groups(groups, attempt(lambda: reader.load(load_group_uses)))
 
-    found = over_regions(target, read)
+    key = ("audit_security_groups", vpc_id, target)
+    found = runtime().snapshots.get(cursor, key, lambda: over_regions(target, read))
     unread = found.unread(lambda groups: groups.unread)
     if vpc_id and not unread and not any(part.groups for part in found.read.values()):
         raise NotFoundError(

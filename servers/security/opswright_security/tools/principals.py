@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from opswright_core.aws import HERE, Target
 from opswright_core.errors import BadInputError
 from opswright_core.pages import page
-from opswright_core.runtime import aws
+from opswright_core.runtime import aws, runtime
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
 from opswright_core.verdicts import Unread, Verdict
@@ -78,7 +78,10 @@ def audit_iam(
 ) -> IamAudit:
     """List who has administrator rights, who can escalate to them and how, and unused roles."""
     reader = Reader(aws(target))
-    return iam_audit_of(reader.load(load_principals), reader.read_at, kind, unused_days, cursor)
+    principals = runtime().snapshots.get(
+        cursor, ("audit_iam", target), lambda: reader.load(load_principals)
+    )
+    return iam_audit_of(principals, reader.read_at, kind, unused_days, cursor)
 
 
 def iam_audit_of(
