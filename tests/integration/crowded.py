@@ -6,10 +6,9 @@ what its output shape says, every list at the top of it with many items.
 """
 
 import functools
-import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opswright_core.aws import HERE, Aws, AwsSessions, AwsTarget
@@ -45,21 +44,30 @@ def _crowd(session: Any, many: int) -> None:
 
     session.events.unregister("after-call.iam", json_decode_policies)  # they are decoded here
     made: dict[tuple[str, str, bool], dict[str, Any]] = {}
+    session.events.register("before-parameter-build", _keep_arguments)
     session.events.register("before-call", functools.partial(_answer, made, many))
 
 
+def _keep_arguments(params: Any, context: dict[str, Any], **_: Any) -> None:
+    context["arguments"] = params
+
+
 def _answer(
-    made: dict[tuple[str, str, bool], dict[str, Any]], many: int, model: Any, params: Any, **_: Any
+    made: dict[tuple[str, str, bool], dict[str, Any]],
+    many: int,
+    model: Any,
+    context: dict[str, Any],
+    **_: Any,
 ) -> Any:
     from botocore.awsrequest import AWSResponse
 
     service = model.service_model.service_name
     if service == "sts":
         answer: Any = {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/me", "UserId": "A"}
-    elif model.name == "GetMetricData":
-        answer = {"MetricDataResults": []}
+    elif model.name in _OWN:
+        answer = _OWN[model.name](context["arguments"], many)
     else:
-        key = (service, model.name, _is_about_one(model, params))
+        key = (service, model.name, _is_about_one(model, context["arguments"]))
         if key not in made:
             made[key] = _output(model, _FEW if key[2] else many)
         answer = dict(made[key])
@@ -81,20 +89,64 @@ def _output(model: Any, many: int) -> dict[str, Any]:
     return answer
 
 
-def _is_about_one(model: Any, params: Any) -> bool:
+def _is_about_one(model: Any, arguments: dict[str, Any]) -> bool:
     """Whether the call names what it is about, rather than asking for all there is."""
-    body = params.get("body")
-    sent = set(body) if isinstance(body, dict) else set()
-    if isinstance(body, bytes | str):
-        try:
-            sent = set(json.loads(body or "{}"))
-        except ValueError:
-            return False
-    names = model.input_shape.members if model.input_shape else {}
-    return any(
-        first in names and _NAMES.search(first)
-        for first in {key.split(".")[0] for key in sent} - {"AccountId", "Version"}
-    )
+    return any(_NAMES.search(name) for name in arguments.keys() - {"AccountId", "Version"})
+
+
+def _metric_data(arguments: dict[str, Any], many: int) -> dict[str, Any]:
+    """A value for every period of each series; the third of three series is all zero."""
+    end, start = arguments["EndTime"], arguments["StartTime"]
+    results = []
+    for number, query in enumerate(arguments["MetricDataQueries"]):
+        period = timedelta(seconds=query["MetricStat"]["Period"])
+        times = [end - period * (n + 1) for n in range(int((end - start) / period))]
+        values = [0.0 if number % 3 == 2 else float(n * 7919 % 1000) for n in range(len(times))]
+        results.append({"Id": query["Id"], "Timestamps": times, "Values": values})
+    return {"MetricDataResults": results}
+
+
+def _log_events(arguments: dict[str, Any], many: int) -> dict[str, Any]:
+    """`many` long lines of as many kinds, in pages of what was asked for."""
+    start = int(arguments.get("nextToken", 0))
+    end = min(many, start + arguments.get("limit", 10_000))
+    events = [
+        {
+            "timestamp": 1_790_000_000_000 + number,
+            "logStreamName": f"web/{number % 7}",
+            "message": f"ERROR {_letters(number)} failed in {number} ms: " + "at é.f " * 800,
+        }
+        for number in range(start, end)
+    ]
+    more = {"nextToken": str(end)} if end < many else {}
+    return {"events": events, **more}
+
+
+def _letters(number: int) -> str:
+    return "".join(chr(97 + int(digit)) for digit in f"{number:05}")
+
+
+def _credential_report(arguments: dict[str, Any], many: int) -> dict[str, Any]:
+    keys = [f"access_key_{n}_{what}" for n in (1, 2) for what in ("active", "last_rotated",
+                                                                  "last_used_date")]  # fmt: skip
+    lines = [",".join(["user", "password_enabled", "mfa_active", *keys])]
+    old = "2024-01-01T00:00:00+00:00"
+    for number in range(many):
+        told = ["true", str(bool(number % 2)).lower(), "true", old, "N/A", "false", "N/A", "N/A"]
+        lines.append(",".join([_text("UserName", number), *told]))
+    return {"Content": "\n".join(lines).encode()}
+
+
+def _report_made(arguments: dict[str, Any], many: int) -> dict[str, Any]:
+    return {"State": "COMPLETE"}
+
+
+_OWN = {
+    "GenerateCredentialReport": _report_made,
+    "GetCredentialReport": _credential_report,
+    "GetMetricData": _metric_data,
+    "FilterLogEvents": _log_events,
+}
 
 
 def _items(shape: Any, name: str, many: int) -> Iterator[Any]:
@@ -156,6 +208,7 @@ _FIXED = {
     "Amount": "12.5", "Value": "12.5", "MeanValue": "12.5", "StorageType": "gp3",
     "PredictionIntervalLowerBound": "1", "PredictionIntervalUpperBound": "99", "Unit": "USD",
     "Start": "2026-01-01", "End": "2026-01-02",
+    "BucketRegion": REGION,
     "PublicIp": "203.0.113.7", "PrivateIpAddress": "10.0.0.7", "Principal": "*",
     "Policy": '{"Statement":[]}', "LocationConstraint": REGION,
 }  # fmt: skip

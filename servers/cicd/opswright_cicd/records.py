@@ -60,15 +60,13 @@ def current(a: Aws, application: str, environment: str) -> DeploymentRecord | No
     return parse(value) if value is not None else None
 
 
-def known_deployments(a: Aws) -> list[tuple[str, str]]:
-    """Every (application, environment) with a record."""
-    names = (
-        item["Name"]
-        for item in a.pages(
-            "ssm", "get_parameters_by_path", "Parameters", Path=ROOT, Recursive=True
-        )
+def known_deployments(a: Aws) -> dict[tuple[str, str], DeploymentRecord | None]:
+    """What is deployed now by (application, environment); None for what is no record."""
+    found = a.pages("ssm", "get_parameters_by_path", "Parameters", Path=ROOT, Recursive=True)
+    named = ((_NAME.fullmatch(item["Name"]), item["Value"]) for item in found)
+    return dict(
+        sorted((((m[1], m[2]), parse(value)) for m, value in named if m), key=lambda x: x[0])
     )
-    return sorted((m[1], m[2]) for m in map(_NAME.fullmatch, names) if m)
 
 
 def need_current(a: Aws, application: str, environment: str) -> DeploymentRecord:

@@ -58,9 +58,19 @@ def known(value: T | Unread) -> T:
 class Reader:
     """Reads of one account and region; made for one tool call, so that nothing in it is stale."""
 
-    def __init__(self, aws: Aws, at_once: int = AT_ONCE) -> None:
+    def __init__(
+        self,
+        aws: Aws,
+        at_once: int = AT_ONCE,
+        vpc_id: str | None = None,
+        buckets: frozenset[str] | None = None,
+    ) -> None:
         self.aws = aws
         self.at_once = at_once
+        self.vpc_id = vpc_id
+        """Where set, what takes a call for each instance or load balancer is read in it alone."""
+        self.buckets = buckets
+        """Where set, the only ones that are read."""
         self.read_at = datetime.now(UTC)
         self._facts: dict[Any, Future[Any]] = {}
         self._lock = threading.Lock()

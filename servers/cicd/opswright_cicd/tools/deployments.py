@@ -1,6 +1,5 @@
 """Reads deployments: what runs where, and what ran before."""
 
-import functools
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,7 +8,6 @@ from opswright_cicd.fleet import Fleet, FleetState
 from opswright_cicd.records import (
     DeploymentRecord,
     Strategy,
-    current,
     history,
     known_deployments,
     need_current,
@@ -19,6 +17,7 @@ from opswright_cicd.tools.repositories import Cursor
 from opswright_core.aws import HERE, Aws, Target
 from opswright_core.errors import NotFoundError
 from opswright_core.pages import Page, page
+from opswright_core.parallel import each
 from opswright_core.runtime import aws
 from opswright_core.tools import read_tool
 from opswright_core.verdicts import Unread, attempt
@@ -74,11 +73,13 @@ def list_deployments(
     a = aws(target)
     lines: list[DeploymentLine] = []
     unread: list[str] = []
-    for app, env in known_deployments(a):
-        if application not in {None, app} or environment not in {None, env}:
-            continue
-        past = attempt(functools.partial(history, a, app, env))
-        now = attempt(functools.partial(current, a, app, env))
+    chosen = [
+        (app, env, now)
+        for (app, env), now in known_deployments(a).items()
+        if application in {None, app} and environment in {None, env}
+    ]
+    histories = each(chosen, lambda one: attempt(lambda: history(a, one[0], one[1])))
+    for (app, env, now), past in zip(chosen, histories, strict=True):
         if isinstance(past, Unread):
             unread.append(f"{app} in {env}: {past.reason}")
             continue

@@ -139,7 +139,9 @@ def judge_health(states: Mapping[str, RegionState | Unread]) -> Health:
         ],
         instances=statuses.tally(lambda s: s["InstanceState"]["Name"]),
         failed_instances=failed[:MOST_SHOWN],
-        databases=sorted(databases, key=lambda db: (db not in down, db.region, db.id))[:MOST_SHOWN],
+        databases=sorted(databases, key=lambda db: (db.status in _DATABASE_FINE, db.region, db.id))[
+            :MOST_SHOWN
+        ],
         checks=checks,
     )
 

@@ -9,7 +9,7 @@ from opswright_core.errors import BadInputError, NotFoundError
 from opswright_core.verdicts import Unread, attempt
 from opswright_security.facts.compute import load_instances
 from opswright_security.facts.network import load_subnets
-from opswright_security.facts.storage import load_buckets
+from opswright_security.facts.storage import list_buckets
 from opswright_security.reading import Fact, Reader
 
 Selector = Callable[[Fact], bool]
@@ -93,11 +93,11 @@ def _templates(reader: Reader, vpc_id: str) -> frozenset[str]:
 
 
 def _buckets(reader: Reader, names: frozenset[str]) -> frozenset[str]:
-    def tagged(bucket: Fact) -> bool:
-        answer = reader.call("s3", "get_bucket_tagging", absent={}, Bucket=bucket.id)
+    def tagged(bucket: str) -> bool:
+        answer = reader.call("s3", "get_bucket_tagging", absent={}, Bucket=bucket)
         tags = tags_of(answer.get("TagSet"))
         return any(tags.get(key) in names for key in APPLICATION_TAGS)
 
-    buckets = reader.load(load_buckets)
+    buckets = [bucket["Name"] for bucket in list_buckets(reader)]
     mine = reader.each(buckets, tagged)
-    return frozenset(b.id for b, is_mine in zip(buckets, mine, strict=True) if is_mine)
+    return frozenset(b for b, is_mine in zip(buckets, mine, strict=True) if is_mine)

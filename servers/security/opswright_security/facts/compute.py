@@ -11,9 +11,10 @@ _ENDED = {"terminated", "shutting-down"}
 
 def load_instances(reader: Reader) -> list[Fact]:
     """Instances that are not terminated."""
+    only = {"Filters": [{"Name": "vpc-id", "Values": [reader.vpc_id]}]} if reader.vpc_id else {}
     return [
         Fact(instance["InstanceId"], instance)
-        for reservation in reader.pages("ec2", "describe_instances", "Reservations")
+        for reservation in reader.pages("ec2", "describe_instances", "Reservations", **only)
         for instance in reservation["Instances"]
         if instance["State"]["Name"] not in _ENDED
     ]

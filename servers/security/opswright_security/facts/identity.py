@@ -4,7 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from opswright_core.verdicts import Unread, attempt
+from opswright_security.facts.credentials import load_credential_report
 from opswright_security.reading import Fact, Reader, account_wide, picked
+
+MANY_USERS = 50
+"""Above it users are read from the credential report, which may be four hours old."""
 
 
 @account_wide
@@ -22,10 +26,21 @@ def load_password_policy(reader: Reader) -> list[Fact]:
 
 @account_wide
 def load_users(reader: Reader) -> list[Fact]:
-    """Users with `console`, `mfa` and `keys` (each may be Unread), and `read_at`."""
+    """Users with `console`, `mfa` and `keys` (each may be Unread), and `read_at`.
+
+    Each takes five calls, so those of many users come from IAM's credential report, if it may be
+    read; users that are newer than the report are read one by one.
+    """
+    users = reader.pages("iam", "list_users", "Users")
+    report: dict[str, dict[str, Any]] = {}
+    if len(users) > MANY_USERS:
+        reported = attempt(lambda: load_credential_report(reader))
+        report = {} if isinstance(reported, Unread) else reported
 
     def one(user: dict[str, Any]) -> Fact:
         name = user["UserName"]
+        if name in report:
+            return Fact(name, {**user, **report[name], "read_at": reader.read_at})
         profile = reader.maybe("iam", "get_login_profile", absent={}, UserName=name)
         devices = attempt(
             lambda: reader.pages("iam", "list_mfa_devices", "MFADevices", UserName=name)
@@ -41,7 +56,7 @@ def load_users(reader: Reader) -> list[Fact]:
             },
         )
 
-    return reader.each(reader.pages("iam", "list_users", "Users"), one)
+    return reader.each(users, one)
 
 
 def _keys(reader: Reader, user: str) -> list[dict[str, Any]]:

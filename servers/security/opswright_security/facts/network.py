@@ -69,7 +69,8 @@ def load_load_balancers(reader: Reader) -> list[Fact]:
         )
         return Fact(balancer["LoadBalancerName"], {**balancer, "listeners": listeners})
 
-    return reader.each(reader.load(load_balancers), one)
+    found = reader.load(load_balancers)
+    return reader.each([b for b in found if reader.vpc_id in {None, b.get("VpcId")}], one)
 
 
 def load_balancers(reader: Reader) -> list[dict[str, Any]]:

@@ -48,7 +48,15 @@ def load_buckets(reader: Reader) -> list[Fact]:
             region=bucket.get("BucketRegion", ""),
         )
 
-    return reader.each(reader.pages("s3", "list_buckets", "Buckets", **PAGED), one)
+    found = list_buckets(reader)
+    return reader.each(
+        [b for b in found if reader.buckets is None or b["Name"] in reader.buckets], one
+    )
+
+
+def list_buckets(reader: Reader) -> list[dict[str, Any]]:
+    """The account's buckets, as S3 lists them."""
+    return reader.pages("s3", "list_buckets", "Buckets", **PAGED)
 
 
 def load_db_instances(reader: Reader) -> list[Fact]:

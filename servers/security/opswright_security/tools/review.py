@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from opswright_core.aws import HERE, Target
-from opswright_core.runtime import aws
+from opswright_core.parallel import time_limit
+from opswright_core.runtime import aws, runtime
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
 from opswright_core.verdicts import Check, Unread, Verdict, worst
@@ -95,9 +96,16 @@ def review_application(
     target: Target = HERE,
 ) -> Review:
     """Review what was just deployed in one VPC: exposure, encryption, IMDSv2, TLS, passwords."""
-    reader = Reader(aws(target))
-    application = find_application(reader, vpc_id, name)
-    return review_of(application, _run(reader, application))
+    a = aws(target)
+    with time_limit(runtime().settings.wait_seconds):
+        application = find_application(Reader(a), vpc_id, name)
+        buckets = application.buckets
+        reader = Reader(
+            a,
+            vpc_id=application.vpc_id,
+            buckets=None if isinstance(buckets, Unread) else buckets,
+        )
+        return review_of(application, _run(reader, application))
 
 
 def _run(reader: Reader, application: Application) -> list[Outcome]:
