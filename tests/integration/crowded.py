@@ -6,6 +6,7 @@ what its output shape says, every list at the top of it with many items.
 """
 
 import functools
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,8 @@ from opswright_core.aws import HERE, Aws, AwsSessions, AwsTarget
 
 MANY = 5_000
 ACCOUNT = "123456789012"
+Answers = dict[tuple[str, str, bool], dict[str, Any]]
+"""By service, operation, and whether the call is about one thing."""
 REGION = "eu-west-1"
 _FEW = 2
 _VARIANTS = 4
@@ -24,10 +27,14 @@ _NAMES = re.compile(r"(Ids?|Arns?|ARN|Names?|Bucket|Identifiers?|Keys?|Alarms)$"
 
 
 class CrowdedSessions(AwsSessions):
-    """Sessions on the crowded account; every list in it has `many` items."""
+    """Sessions on an account with `many` of everything.
 
-    def __init__(self, many: int = MANY) -> None:
+    `made` are its answers, which several servers may share.
+    """
+
+    def __init__(self, made: Answers, many: int = MANY) -> None:
         super().__init__()
+        self._made = made
         self._many = many
 
     def open(self, target: AwsTarget = HERE) -> Aws:
@@ -35,15 +42,14 @@ class CrowdedSessions(AwsSessions):
         first = target not in self._opened
         session = super().open(target)
         if first:
-            _crowd(session.session, self._many)
+            _crowd(session.session, self._made, self._many)
         return session
 
 
-def _crowd(session: Any, many: int) -> None:
+def _crowd(session: Any, made: Answers, many: int) -> None:
     from botocore.handlers import json_decode_policies
 
     session.events.unregister("after-call.iam", json_decode_policies)  # they are decoded here
-    made: dict[tuple[str, str, bool], dict[str, Any]] = {}
     session.events.register("before-parameter-build", _keep_arguments)
     session.events.register("before-call", functools.partial(_answer, made, many))
 
@@ -52,20 +58,14 @@ def _keep_arguments(params: Any, context: dict[str, Any], **_: Any) -> None:
     context["arguments"] = params
 
 
-def _answer(
-    made: dict[tuple[str, str, bool], dict[str, Any]],
-    many: int,
-    model: Any,
-    context: dict[str, Any],
-    **_: Any,
-) -> Any:
+def _answer(made: Answers, many: int, model: Any, context: dict[str, Any], **_: Any) -> Any:
     from botocore.awsrequest import AWSResponse
 
     service = model.service_model.service_name
     if service == "sts":
         answer: Any = {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/me", "UserId": "A"}
     elif model.name in _OWN:
-        answer = _OWN[model.name](context["arguments"], many)
+        answer = _OWN[model.name](context["arguments"])
     else:
         key = (service, model.name, _is_about_one(model, context["arguments"]))
         if key not in made:
@@ -94,7 +94,7 @@ def _is_about_one(model: Any, arguments: dict[str, Any]) -> bool:
     return any(_NAMES.search(name) for name in arguments.keys() - {"AccountId", "Version"})
 
 
-def _metric_data(arguments: dict[str, Any], many: int) -> dict[str, Any]:
+def _metric_data(arguments: dict[str, Any]) -> dict[str, Any]:
     """A value for every period of each series; the third of three series is all zero."""
     end, start = arguments["EndTime"], arguments["StartTime"]
     results = []
@@ -106,19 +106,19 @@ def _metric_data(arguments: dict[str, Any], many: int) -> dict[str, Any]:
     return {"MetricDataResults": results}
 
 
-def _log_events(arguments: dict[str, Any], many: int) -> dict[str, Any]:
-    """`many` long lines of as many kinds, in pages of what was asked for."""
+def _log_events(arguments: dict[str, Any]) -> dict[str, Any]:
+    """`MANY` long lines of as many kinds, in pages of what was asked for."""
     start = int(arguments.get("nextToken", 0))
-    end = min(many, start + arguments.get("limit", 10_000))
+    end = min(MANY, start + arguments.get("limit", 10_000))
     events = [
         {
             "timestamp": 1_790_000_000_000 + number,
             "logStreamName": f"web/{number % 7}",
-            "message": f"ERROR {_letters(number)} failed in {number} ms: " + "at é.f " * 800,
+            "message": f"ERROR {_letters(number)} failed in {number} ms: " + "at é.f " * 200,
         }
         for number in range(start, end)
     ]
-    more = {"nextToken": str(end)} if end < many else {}
+    more = {"nextToken": str(end)} if end < MANY else {}
     return {"events": events, **more}
 
 
@@ -126,22 +126,60 @@ def _letters(number: int) -> str:
     return "".join(chr(97 + int(digit)) for digit in f"{number:05}")
 
 
-def _credential_report(arguments: dict[str, Any], many: int) -> dict[str, Any]:
+def _credential_report(arguments: dict[str, Any]) -> dict[str, Any]:
     keys = [f"access_key_{n}_{what}" for n in (1, 2) for what in ("active", "last_rotated",
                                                                   "last_used_date")]  # fmt: skip
     lines = [",".join(["user", "password_enabled", "mfa_active", *keys])]
     old = "2024-01-01T00:00:00+00:00"
-    for number in range(many):
+    for number in range(MANY):
         told = ["true", str(bool(number % 2)).lower(), "true", old, "N/A", "false", "N/A", "N/A"]
         lines.append(",".join([_text("UserName", number), *told]))
     return {"Content": "\n".join(lines).encode()}
 
 
-def _report_made(arguments: dict[str, Any], many: int) -> dict[str, Any]:
+def _report_made(arguments: dict[str, Any]) -> dict[str, Any]:
     return {"State": "COMPLETE"}
 
 
+APPLICATIONS, KEPT = 100, 50
+"""Applications with a deployment record, and deployments that each remembers: `MANY` in all."""
+
+
+def _records(arguments: dict[str, Any]) -> dict[str, Any]:
+    names = [f"/opswright/app{number:03}/production/deployment" for number in range(APPLICATIONS)]
+    return {"Parameters": [{"Name": name, "Value": _record(name, KEPT - 1)} for name in names]}
+
+
+def _record_history(arguments: dict[str, Any]) -> dict[str, Any]:
+    name = arguments["Name"]
+    versions = [{"Name": name, "Version": n, "Value": _record(name, n)} for n in range(KEPT)]
+    return {"Parameters": versions}
+
+
+def _record(name: str, number: int) -> str:
+    application = name.split("/")[2]
+    return json.dumps(
+        {
+            "application": application,
+            "environment": "production",
+            "version": f"v1.{number}.0",
+            "commit": f"{number:040x}",
+            "strategy": "rolling",
+            "deployed_at": f"2026-01-01T{number // 60:02}:{number % 60:02}:00Z",
+            "repository": f"/srv/{application}",
+            "artifact_bucket": "artifacts",
+            "artifact_key": f"{application}/{number}.tar.gz",
+            "artifact_sha256": "0" * 64,
+            "asg_name": application,
+            "target_group_arn": _text("TargetGroupArn", number),
+            "health_check_path": "/",
+        }
+    )
+
+
 _OWN = {
+    "GetParametersByPath": _records,
+    "GetParameterHistory": _record_history,
     "GenerateCredentialReport": _report_made,
     "GetCredentialReport": _credential_report,
     "GetMetricData": _metric_data,
@@ -160,6 +198,10 @@ def _items(shape: Any, name: str, many: int) -> Iterator[Any]:
                 for key, value in item.items()
                 if isinstance(value, str) and key in shape.members and not shape.members[key].enum
             }
+            if name == "Reservations":  # one instance each, as most have
+                own["Instances"] = [
+                    {**item["Instances"][0], "InstanceId": _text("InstanceId", number)}
+                ]
             yield {**item, **own}
         else:
             yield _text(name, number) if isinstance(item, str) else item

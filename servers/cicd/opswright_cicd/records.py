@@ -64,9 +64,8 @@ def known_deployments(a: Aws) -> dict[tuple[str, str], DeploymentRecord | None]:
     """What is deployed now by (application, environment); None for what is no record."""
     found = a.pages("ssm", "get_parameters_by_path", "Parameters", Path=ROOT, Recursive=True)
     named = ((_NAME.fullmatch(item["Name"]), item["Value"]) for item in found)
-    return dict(
-        sorted((((m[1], m[2]), parse(value)) for m, value in named if m), key=lambda x: x[0])
-    )
+    records = {(m[1], m[2]): parse(value) for m, value in named if m}
+    return {pair: records[pair] for pair in sorted(records)}
 
 
 def need_current(a: Aws, application: str, environment: str) -> DeploymentRecord:
@@ -80,7 +79,7 @@ def need_current(a: Aws, application: str, environment: str) -> DeploymentRecord
         if isinstance(found, Unread):
             known = f"not readable: {found.reason}"
         else:
-            known = ", ".join(f"{app} in {env}" for app, env in found[:20]) or "none yet"
+            known = ", ".join(f"{app} in {env}" for app, env in list(found)[:20]) or "none yet"
         raise NotFoundError(
             f"No deployment of {application!r} in {environment!r} is recorded in {a.region}. "
             f"Recorded: {known}."

@@ -18,7 +18,7 @@ from opswright_core.aws import HERE, Aws, Target
 from opswright_core.errors import NotFoundError
 from opswright_core.pages import Page, page
 from opswright_core.parallel import each
-from opswright_core.runtime import aws
+from opswright_core.runtime import aws, runtime
 from opswright_core.tools import read_tool
 from opswright_core.verdicts import Unread, attempt
 
@@ -71,6 +71,18 @@ def list_deployments(
 ) -> Page[DeploymentLine]:
     """List deployments and rollbacks, newest first, over all applications."""
     a = aws(target)
+    lines, unread = runtime().snapshots.get(
+        cursor,
+        ("list_deployments", application, environment, target),
+        lambda: _remembered(a, application, environment),
+    )
+    return page(lines, cursor=cursor, summary=f"{len(lines)} deployments", unread=unread)
+
+
+def _remembered(
+    a: Aws, application: str | None, environment: str | None
+) -> tuple[list[DeploymentLine], list[str]]:
+    """Every deployment that is remembered, newest first, and what could not be read."""
     lines: list[DeploymentLine] = []
     unread: list[str] = []
     chosen = [
@@ -84,8 +96,7 @@ def list_deployments(
             unread.append(f"{app} in {env}: {past.reason}")
             continue
         lines += [_line(record, record == now) for record in past]
-    lines.sort(key=lambda line: line.deployed_at, reverse=True)
-    return page(lines, cursor=cursor, summary=f"{len(lines)} deployments", unread=unread)
+    return sorted(lines, key=lambda line: line.deployed_at, reverse=True), unread
 
 
 def judge(

@@ -13,9 +13,10 @@ from opswright_cicd.history import (
     commits_between,
     files_between,
 )
-from opswright_cicd.repository import GitError, Repository, opened
+from opswright_cicd.repository import GitError, Repository, Tag, opened
 from opswright_core.errors import NotFoundError
 from opswright_core.pages import Page, page
+from opswright_core.runtime import runtime
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
 
@@ -112,8 +113,12 @@ class Comparison(BaseModel):
 @read_tool
 def list_versions(repository: RepositoryName, cursor: Cursor = None) -> Page[Version]:
     """List the tagged versions of a git repository, newest first."""
-    with opened(repository) as repo:
-        tags = repo.tags()
+
+    def read() -> list[Tag]:
+        with opened(repository) as repo:
+            return repo.tags()
+
+    tags = runtime().snapshots.get(cursor, ("list_versions", repository), read)
     versions = [
         Version(version=t.name, commit=t.commit, date=t.date, subject=t.subject) for t in tags
     ]
@@ -157,6 +162,18 @@ def compare_versions(
     cursor: Cursor = None,
 ) -> Comparison:
     """Show what changed between two versions: commits, files, and hints of breaking changes."""
+    key = ("compare_versions", repository, from_version, to_version)
+    found, commits = runtime().snapshots.get(
+        cursor, key, lambda: _compared(repository, from_version, to_version)
+    )
+    shown = page(commits, cursor=cursor, limit=25, summary=f"{len(commits)} commits")
+    return found.model_copy(update={"commits": shown})
+
+
+def _compared(
+    repository: str, from_version: str, to_version: str
+) -> tuple[Comparison, list[Commit]]:
+    """What changed but for the commits, which come in pages, and all of those."""
     with opened(repository) as repo:
         older, newer = repo.tag(from_version), repo.tag(to_version)
         commits = commits_between(repo, older.commit, newer.commit)
@@ -165,7 +182,7 @@ def compare_versions(
     hints = breaking_hints(older.name, newer.name, commits, files)
     if missing != "0":
         hints.insert(0, f"{missing} commits of {older.name} are not in {newer.name}")
-    return Comparison(
+    found = Comparison(
         repository=repo.shown,
         from_version=older.name,
         to_version=newer.name,
@@ -175,9 +192,10 @@ def compare_versions(
         commit_count=len(commits),
         file_counts=dict(Counter(f.change for f in files)),
         breaking_hints=hints[:20],
-        commits=page(commits, cursor=cursor, limit=25, summary=f"{len(commits)} commits"),
+        commits=Page[Commit](items=[], total=len(commits)),
         files=files[:50],
     )
+    return found, commits
 
 
 def is_build_file(path: str) -> bool:

@@ -9,7 +9,7 @@ from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
 from opswright_core.errors import ConflictError
 from opswright_core.pages import Page, page
 from opswright_core.recorder import Recorder
-from opswright_core.runtime import aws
+from opswright_core.runtime import aws, runtime
 from opswright_core.text import clean
 from opswright_core.tools import read_tool, write_tool
 from opswright_core.undo import aws_undo
@@ -48,10 +48,16 @@ def list_budgets(
 ) -> Page[Budget]:
     """List the account's budgets with what is spent and forecast; those over their limit first."""
     a = aws(target)
-    client = a.client("budgets", BUDGETS_REGION)
-    pages = client.get_paginator("describe_budgets").paginate(AccountId=a.account_id)
-    budgets = [_budget(b) for found in pages for b in found.get("Budgets") or []]
-    budgets.sort(key=lambda b: (["over", "forecast_over", "ok"].index(b.state), b.name))
+
+    def read() -> list[Budget]:
+        client = a.client("budgets", BUDGETS_REGION)
+        pages = client.get_paginator("describe_budgets").paginate(AccountId=a.account_id)
+        return [_budget(b) for found in pages for b in found.get("Budgets") or []]
+
+    budgets = sorted(
+        runtime().snapshots.get(cursor, ("list_budgets", target), read),
+        key=lambda b: (["over", "forecast_over", "ok"].index(b.state), b.name),
+    )
     over = sum(b.state == "over" for b in budgets)
     return page(budgets, cursor=cursor, summary=f"{len(budgets)} budgets, {over} over their limit")
 
