@@ -82,7 +82,7 @@ class Runtime:
     def close(self) -> None:
         """Let go of what is held outside the process; what is used later is opened again."""
         self.aws_sessions.forget()
-        for held in self.extras.values():
+        for held in reversed(list(self.extras.values())):
             if callable(close := getattr(held, "close", None)):
                 close()
 

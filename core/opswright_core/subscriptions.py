@@ -38,6 +38,9 @@ class Subscriptions:
         self._listen = ListenHandler(self._bus)
         self._wanted: Counter[str] = Counter()
         self._older: WeakKeyDictionary[Connection, _OlderClient] = WeakKeyDictionary()
+        self.before_listening: Callable[[], None] | None = None
+        """Called in a worker thread before a subscription is confirmed: from then on every change
+        has to be told."""
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -63,8 +66,8 @@ class Subscriptions:
         self, ctx: Any, params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
         uris = set(params.notifications.resource_subscriptions or ())
-        self._want(uris)
         try:
+            await self._want(uris)
             return await self._listen(ctx, params)
         finally:
             self._want_no_more(uris)
@@ -79,8 +82,9 @@ class Subscriptions:
             connection.exit_stack.callback(lambda: self._want_no_more(client.uris))
         if len(client.uris) >= MOST_URIS:
             raise MCPError(INVALID_PARAMS, f"at most {MOST_URIS} subscriptions per connection")
-        self._want({str(params.uri)} - client.uris)
+        fresh = {str(params.uri)} - client.uris
         client.uris.add(str(params.uri))
+        await self._want(fresh)
         return EmptyResult()
 
     async def _unsubscribe(self, ctx: Any, params: UnsubscribeRequestParams) -> EmptyResult:
@@ -89,8 +93,10 @@ class Subscriptions:
             client.uris.discard(str(params.uri))
         return EmptyResult()
 
-    def _want(self, uris: set[str]) -> None:
+    async def _want(self, uris: set[str]) -> None:
         self._wanted.update(uris)
+        if self.before_listening is not None:
+            await asyncio.to_thread(self.before_listening)
 
     def _want_no_more(self, uris: set[str]) -> None:
         self._wanted.subtract(uris)

@@ -9,6 +9,7 @@ from mcp_types import Annotations, Completion, ResourceTemplateReference
 
 from opswright_core.runtime import enter
 from opswright_knowledge.addresses import RUN_PARTS, SCHEME, concerned
+from opswright_knowledge.following import Follower
 from opswright_knowledge.records import ChangeKind
 from opswright_knowledge.resources import INDEXES, TEMPLATES
 from opswright_knowledge.store import Store, knowledge
@@ -36,7 +37,9 @@ def publish(server: FastMCP[Any], store: Store) -> None:
             for uri in concerned(wanted, changes):
                 subscriptions.publish(uri)
 
-    store.on_written = tell
+    follower = Follower(store, lambda: bool(subscriptions.wanted), tell)
+    subscriptions.before_listening = follower.begin
+    runtime.extras["follower"] = follower
 
     def complete(ref: Any, argument: Any, context: Any) -> Completion | None:
         if not isinstance(ref, ResourceTemplateReference) or ref.uri not in TEMPLATES:

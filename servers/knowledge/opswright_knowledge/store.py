@@ -3,8 +3,8 @@
 import copy
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from opswright_knowledge.records import HOST, Provenance
 
 if TYPE_CHECKING:
     from opswright_knowledge.storage.database import Database
+    from opswright_knowledge.storage.dialect import News
     from opswright_knowledge.storage.unit_of_work import UnitOfWork
 
 Clock = Callable[[], datetime]
@@ -44,8 +45,6 @@ class Store:
     ) -> None:
         self.url = url
         self.clock = clock
-        self.on_written: Callable[[list[tuple[str, str]]], None] | None = None
-        """Called after a write is on disk, with the (kind, key) of what it wrote."""
         self.namespace = namespace
         self._opening = _Opening(url)
 
@@ -55,20 +54,20 @@ class Store:
         other.namespace = namespace
         return other
 
-    @contextmanager
-    def writing(self, by: Provenance | None) -> "Iterator[UnitOfWork]":
+    def writing(self, by: Provenance | None) -> "AbstractContextManager[UnitOfWork]":
         """A write transaction in somebody's name: all of it is kept, on disk, or none.
 
         Raises OpswrightError when the database cannot be used, with what to do.
         """
-        with self._opening.database().writing(self.namespace, by or HOST, self.clock()) as unit:
-            yield unit
-        if self.on_written is not None and unit.logged:
-            self.on_written(unit.logged)
+        return self._opening.database().writing(self.namespace, by or HOST, self.clock())
 
     def reading(self) -> "AbstractContextManager[UnitOfWork]":
         """A read transaction: everything in it is seen at one moment."""
         return self._opening.database().reading(self.namespace, self.clock())
+
+    def news(self) -> "AbstractContextManager[News]":
+        """Tells when somebody, in whichever process, has written to the store."""
+        return self._opening.database().news()
 
     def close(self) -> None:
         """Close the connections; the next use opens it again."""

@@ -46,6 +46,15 @@ class Changes:
         rows = self._unit.connection.execute(asked).mappings()
         return [ChangeEntry.model_validate(dict(row)) for row in rows], total
 
+    def keys_after(self, revision: int, limit: int) -> list[tuple[int, str, str]]:
+        """The (revision, kind, key) of the changes after a revision, oldest first."""
+        c = changes.c
+        asked = select(c.revision, c.kind, c.key).where(
+            self._unit.own(changes), c.revision > revision
+        )
+        rows = self._unit.connection.execute(asked.order_by(c.revision).limit(limit))
+        return [(number, kind, key) for number, kind, key in rows]
+
     def latest(self, before: int | None = None, limit: int = 50) -> list[ChangeEntry]:
         """Changes before a revision, newest first: at most `limit` + 1."""
         asked = select(changes).where(self._unit.own(changes))

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
+from opswright_core.errors import OpswrightError
 from opswright_knowledge.records import HOST, Provenance
 from opswright_knowledge.storage.commits import Lane
-from opswright_knowledge.storage.dialect import dialect_of
+from opswright_knowledge.storage.dialect import News, dialect_of
 from opswright_knowledge.storage.schema import namespaces
 from opswright_knowledge.storage.unit_of_work import UnitOfWork
 from opswright_knowledge.storage.upgrade import upgrade
@@ -53,7 +54,10 @@ class Database:
             with self._lane(namespace).transaction() as connection:
                 number = self._numbers.get(namespace) or self._named(connection, namespace)
                 self._dialect.lock(connection, number)
-                yield UnitOfWork(connection, self._dialect, number, by, now)
+                unit = UnitOfWork(connection, self._dialect, number, by, now)
+                yield unit
+                if unit.logged:
+                    self._dialect.announce(connection)
         except TROUBLE as exc:
             raise self._dialect.explain(exc) from exc
         self._numbers[namespace] = number
@@ -70,6 +74,17 @@ class Database:
                 number = self._numbers.get(namespace) or _number(connection, namespace)
                 yield UnitOfWork(connection, self._dialect, number, HOST, now)
         except TROUBLE as exc:
+            raise self._dialect.explain(exc) from exc
+
+    @contextmanager
+    def news(self) -> Iterator[News]:
+        """Tells when somebody, in whichever process, has written."""
+        try:
+            with self._dialect.news(self._engine) as news:
+                yield news
+        except Exception as exc:
+            if isinstance(exc, OpswrightError):
+                raise
             raise self._dialect.explain(exc) from exc
 
     def _lane(self, namespace: str) -> Lane:

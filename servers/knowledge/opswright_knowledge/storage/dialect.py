@@ -1,6 +1,7 @@
 """What a database does in its own way, and which one a URL names."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
 from sqlalchemy import Connection, Engine, Select, Subquery, Table
@@ -13,6 +14,13 @@ WordIndex = Literal["memory_words", "resource_words"]
 """Memories are found by words in any form, resources by phrases and how their last word begins."""
 
 EXAMPLES = "sqlite:////path/to/knowledge.db or postgresql://user:password@host/database"
+
+
+class News(Protocol):
+    """Whether somebody has written."""
+
+    def wait(self) -> bool:
+        """Wait a moment (a second at most) for news; true when there may be some."""
 
 
 class Dialect(Protocol):
@@ -38,6 +46,12 @@ class Dialect(Protocol):
 
     def lock(self, connection: Connection, namespace: int) -> None:
         """Let no other process write to the namespace until this transaction ends."""
+
+    def announce(self, connection: Connection) -> None:
+        """Let other processes know, when this transaction ends, that there is news."""
+
+    def news(self, engine: Engine) -> AbstractContextManager[News]:
+        """Listen for news from here on."""
 
     def insert(self, table: Table) -> Any:
         """An insert that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""

@@ -2,7 +2,8 @@
 
 import importlib.util
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -28,6 +29,9 @@ from opswright_knowledge.storage.schema import namespaces
 CONNECT_SECONDS = 10
 SCHEMA_LOCK = 0x6F707377_72696768
 """The key of the advisory lock that one migrating process holds («opswrigh»)."""
+
+CHANNEL = "opswright_knowledge"
+NEWS_SECONDS = 0.5
 
 K1, B = 1.2, 0.75
 """BM25's parameters, as FTS5 has them."""
@@ -64,7 +68,7 @@ class PostgreSQL:
         self.where = url.render_as_string(hide_password=True)
 
     @property
-    def dsn(self) -> str:
+    def _dsn(self) -> str:
         """The URL as psycopg takes it, with the password."""
         return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
 
@@ -99,6 +103,21 @@ class PostgreSQL:
         """Lock the namespace's row."""
         c = namespaces.c
         connection.execute(select(c.number).where(c.number == namespace).with_for_update())
+
+    def announce(self, connection: Connection) -> None:
+        """NOTIFY, which is sent when the transaction commits."""
+        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
+    @contextmanager
+    def news(self, engine: Engine) -> Iterator["_Notifications"]:
+        """LISTEN on a connection of its own."""
+        import psycopg
+
+        with psycopg.connect(
+            self._dsn, autocommit=True, connect_timeout=CONNECT_SECONDS
+        ) as connection:
+            connection.execute(f"LISTEN {CHANNEL}")
+            yield _Notifications(connection)
 
     def insert(self, table: Table) -> Any:
         """PostgreSQL's own insert."""
@@ -179,6 +198,16 @@ class PostgreSQL:
         )
         said = " ".join(str(cause).split())[:500].rstrip(".")
         return OpswrightError(f"The knowledge store {self.where} cannot be used: {said}. {advice}")
+
+
+class _Notifications:
+    """What NOTIFY sent."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def wait(self) -> bool:
+        return any(True for _ in self._connection.notifies(timeout=NEWS_SECONDS, stop_after=1))
 
 
 def _idf(held: int, stored: int) -> float:

@@ -1,7 +1,9 @@
 """SQLite in WAL mode with FTS5: many processes read while one writes."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,9 @@ from opswright_knowledge.storage.dialect import WordIndex
 
 BUSY_SECONDS = 30
 """How long a write waits for another process's; theirs take milliseconds."""
+
+POLL_SECONDS = 0.025
+"""How often a server that somebody listens to looks whether another process has written."""
 
 _ADVICE = {
     "SQLITE_BUSY": "Another process holds it; try again, and look for one that hangs.",
@@ -101,6 +106,18 @@ class SQLite:
     def lock(self, connection: Connection, namespace: int) -> None:
         """Nothing: the transaction holds the file's lock."""
 
+    def announce(self, connection: Connection) -> None:
+        """Nothing: the file's own `data_version` tells."""
+
+    @contextmanager
+    def news(self, engine: Engine) -> Iterator["_DataVersion"]:
+        """Look at the file's `data_version`, which takes microseconds, again and again."""
+        pooled = engine.raw_connection()
+        try:
+            yield _DataVersion(pooled.driver_connection)
+        finally:
+            pooled.close()
+
     def insert(self, table: Table) -> Any:
         """SQLite's own insert."""
         return insert(table)
@@ -159,6 +176,22 @@ class SQLite:
             "Check the file, its directory and the disk.",
         )
         return OpswrightError(f"The knowledge store {self.where} cannot be used: {cause}. {advice}")
+
+
+class _DataVersion:
+    """Changes whenever another connection commits."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._seen = self._now()
+
+    def wait(self) -> bool:
+        time.sleep(POLL_SECONDS)
+        before, self._seen = self._seen, self._now()
+        return before != self._seen
+
+    def _now(self) -> int:
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
 
 def _matching(index: WordIndex, match: str, *, newest_first: bool = False) -> Select[Any]:

@@ -43,8 +43,8 @@ class UnitOfWork:
         self.by = by
         self.time = now
         self.now = iso(now)
-        self.logged: list[tuple[str, str]] = []
-        """(kind, key) of what this transaction wrote."""
+        self.logged = False
+        """Whether there is anything new in the change log."""
 
     @cached_property
     def resources(self) -> Resources:
@@ -154,7 +154,7 @@ class UnitOfWork:
                 )
             ],
         )
-        self.logged += [(kind, key) for key, _ in entries]
+        self.logged = True
         return revisions
 
     def origin(self, revision: int) -> dict[str, Any]:
