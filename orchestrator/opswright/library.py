@@ -18,6 +18,7 @@ from opswright.learning import learn
 from opswright.plan import PlanError, PlannedMessage, Step
 from opswright.planners import blueprint as shipped
 from opswright.planners.blueprint import Blueprint
+from opswright.router import PastRun
 from opswright.runs import Run, StepOutcome, now
 from opswright.store import RunStore
 
@@ -147,6 +148,18 @@ class Library:
             having = [(r.plan.step(step_id), o[step_id]) for r, o in ended if step_id in o]
             steps.append(_step_record(having[0][0], [outcome for _, outcome in having]))
         return record_of(name, runs).model_copy(update={"steps": steps})
+
+    def past_runs(self) -> list[PastRun]:
+        """What was asked before, who carried it, and whether it went well; the newest first."""
+        return [
+            PastRun(
+                goal=run.goal,
+                agents=tuple(dict.fromkeys(step.agent for step in run.plan.steps)),
+                succeeded=run.status in SUCCEEDED,
+            )
+            for run in self._runs()
+            if run.status in SUCCEEDED | FAILED
+        ]
 
     def _runs(self) -> list[Run]:
         return [run for run in self._store.recent(MOST_RUNS) if not run.undoes]

@@ -15,14 +15,13 @@ from opswright.config import config_file, load_servers
 from opswright.database import OUTAGE_SECONDS, Database, database_url
 from opswright.durable import Heartbeat, launched
 from opswright.executor import Executor
-from opswright.library import FAILED, MOST_RUNS, SUCCEEDED, Library
+from opswright.library import Library
 from opswright.plan import Plan, PlanError, Step
 from opswright.planners import undo
 from opswright.planning import PlannerName, Planning
 from opswright.projection import Projection
 from opswright.recovery import Recovery, Replanner
 from opswright.registry import AgentDownError, OutcomeUnknownError, Registry, silent
-from opswright.router import PastRun
 from opswright.runs import NO_LIMITS, Budget, Listener, Run, StepOutcome, now
 from opswright.sandbox import Sandbox
 from opswright.store import RunStore
@@ -102,15 +101,7 @@ class Session:
     ) -> Plan:
         """Plan a request, verified. Raises NotPlannedError, MissingInputsError, PlanError."""
         defaults = sample.defaults(self.place.agents_state_dir) if self.place.sandbox else {}
-        history = [
-            PastRun(
-                run.goal,
-                tuple(dict.fromkeys(s.agent for s in run.plan.steps)),
-                run.status in SUCCEEDED,
-            )
-            for run in await asyncio.to_thread(self.store.recent, MOST_RUNS)
-            if run.status in SUCCEEDED | FAILED and not run.undoes
-        ]
+        history = await asyncio.to_thread(self.library.past_runs)
         planning = Planning(self.registry.agents, self.library, defaults, history)
         plan = await planning.plan(request, given, planner)
         return plan.model_copy(update={"catalogue_hash": self.registry.catalogue_hash})

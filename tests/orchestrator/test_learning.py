@@ -13,6 +13,7 @@ from opswright.library import Library, as_yaml, from_yaml, record_of
 from opswright.plan import Plan, PlanError, Step
 from opswright.planners.blueprint import Blueprint, build, fitting
 from opswright.runs import Run, RunStatus
+from opswright_core.scripted_model import ScriptedModel, calls
 
 TAG = "Tag release v1.2.0 of shop and keep 3 copies of shop"
 
@@ -176,6 +177,15 @@ async def test_of_two_blueprints_the_one_that_works_is_chosen(open_session: Open
         assert chosen.name == names["other"]
 
 
+async def test_the_router_hears_of_what_was_done_before(open_session: OpenSession) -> None:
+    async with open_session() as session:
+        for step in (make("lamp"), make("vase", agent="other", fail=True)):
+            plan = Plan(id=step.id, goal=f"furnish {step.id}", planner="claude", steps=(step,))
+            await carry_out(session, plan)
+        told = {(p.goal, p.agents, p.succeeded) for p in session.library.past_runs()}
+        assert told == {("furnish lamp", ("maker",), True), ("furnish vase", ("other",), False)}
+
+
 def test_an_edited_blueprint_is_checked_before_it_is_kept() -> None:
     blueprint = learned(tagging())
     text = as_yaml(blueprint)
@@ -224,3 +234,22 @@ def test_blueprints_are_listed_shown_edited_and_forgotten(
     for command in ("show", "edit", "forget"):
         assert "no blueprint" in terminal("blueprints", command, name).stderr
     assert "cannot be forgotten" in terminal("blueprints", "forget", "deploy_version").stderr
+
+
+async def test_what_a_model_planned_is_repeated_without_asking_it(
+    open_session: OpenSession, monkeypatch: pytest.MonkeyPatch, things: Path
+) -> None:
+    step = {"id": "desk", "agent": "maker", "tool": "make_thing", "args": {"name": "oak"}}
+    proposal = calls(("propose_plan", {"steps": [step]}))
+    with ScriptedModel([proposal]) as model:
+        for name, value in model.environment().items():
+            monkeypatch.setenv(name, value)
+        async with open_session() as session:
+            plan = await session.plan("furnish the room with oak", {}, "claude")
+            run, outcomes = await carry_out(session, plan)
+            assert run.status == "done", outcomes
+            again = await session.plan("furnish the room with pine", {})
+            run, outcomes = await carry_out(session, again)
+        assert run.status == "done", outcomes
+        assert len(model.requests) == 1
+    assert (things / "pine").exists()

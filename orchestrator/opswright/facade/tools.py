@@ -15,6 +15,7 @@ from opswright.facade.answers import ON_THE_WAY, RunState, Status, line_of, stat
 from opswright.facade.approvals import Approvals, of_plan, of_step
 from opswright.facade.desk import Desk, Tell
 from opswright.plan import PlanError
+from opswright.planning import MissingInputsError
 from opswright.runs import Run
 from opswright.sandbox import SandboxError
 from opswright_core.asker import asked_by
@@ -208,6 +209,9 @@ def _told() -> Iterator[None]:
     """What the orchestrator cannot do becomes an error that the caller can act on."""
     try:
         yield
+    except MissingInputsError as exc:
+        asked = "; ".join(f"{name} ({what})" for name, what in exc.inputs.items())
+        raise BadInputError(f"The plan needs to know: {asked}. Give it in `inputs`.") from exc
     except (PlanError, ConfigError, SandboxError) as exc:
         raise BadInputError(str(exc)) from exc
 
