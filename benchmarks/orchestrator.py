@@ -34,7 +34,7 @@ SIZES = (10, 100)
 GOAL_STEP_CPU_MS = 8.0
 GOAL_ZIGZAG = 1.05
 GOAL_START_CPU_SECONDS = 0.3
-LONG, SHORT, LINKS = 1.0, 0.25, 6
+LONG, SHORT, LINKS = 2.0, 0.5, 6
 STARTS = {
     "import opswright.cli": [sys.executable, "-c", "import opswright.cli"],
     "opswright --help": [str(BIN / "opswright"), "--help"],
@@ -187,7 +187,7 @@ def main() -> int:
 
     async def both(session: Session) -> bool:
         costly = await step_costs(session, rounds)
-        return await zigzag(session, max(1, rounds // 2)) or costly
+        return await zigzag(session, max(3, rounds // 2)) or costly
 
     missed = asyncio.run(in_session(both))
     missed |= starts(rounds)

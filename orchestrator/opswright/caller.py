@@ -42,6 +42,8 @@ class Call:
     progress: Progress
     stop: asyncio.Event
     outcome: StepOutcome
+    under_way: bool = False
+    """A process died under it, so it may have taken effect already."""
     was_sent: bool = False
 
     @property
@@ -103,8 +105,12 @@ class StepCaller:
         progress: Progress,
         stop: asyncio.Event,
         budget: Mapping[str, float],
+        *,
+        under_way: bool = False,
     ) -> StepOutcome:
         """Do a step. `answers` are values of steps before it.
+
+        One that was `under_way` when its process died is not repeated blindly.
 
         `context` and what is left of the run's `budget` go to an agentic tool. When `stop` is set,
         its task is cancelled at the agent, and nothing further is sent.
@@ -117,7 +123,8 @@ class StepCaller:
             return outcome.model_copy(update=failed)
         for name in (step.agent, *step.alternatives):
             outcome.agent = name if name != step.agent else None
-            call = Call(run, step, self.registry.agents[name], args, progress, stop, outcome)
+            agent = self.registry.agents[name]
+            call = Call(run, step, agent, args, progress, stop, outcome, under_way)
             try:
                 async with asyncio.timeout(step.timeout_seconds):
                     await self._attempts(call, context, budget)
@@ -137,6 +144,14 @@ class StepCaller:
             outcome.attempts = attempt
             try:
                 await call.agent.connect()
+                if call.under_way and not call.is_repeatable:
+                    outcome.status, outcome.changed = "unknown", True
+                    outcome.error = (
+                        "the process that made it died, so whether it took effect is not known. "
+                        "Look at what it changes before it is tried again"
+                    )
+                    call.was_sent = True
+                    return
                 call.args = _completed(plain, call, context, budget)
                 if wrong := _misfits(call):
                     outcome.status, outcome.error = "failed", f"not called: {wrong}"

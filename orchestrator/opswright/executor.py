@@ -201,7 +201,14 @@ class Executor:
             attempt.changing.add(step.id)
         try:
             outcome = await crew.caller.carry_out(
-                run, step, answers, context, tell, attempt.stop, task_budget(run, so_far)
+                run,
+                step,
+                answers,
+                context,
+                tell,
+                attempt.stop,
+                task_budget(run, so_far),
+                under_way=known.status == "running",
             )
         finally:
             attempt.changing.discard(step.id)

@@ -72,9 +72,10 @@ def fragile_look(name: str) -> str:
 
 
 @mcp.tool(annotations=ToolAnnotations(read_only_hint=False, destructive_hint=False))
-def note(text: str, die: bool = False) -> str:
-    """Take a note; the answer may be lost after that."""
+async def note(text: str, die: bool = False, seconds: float = 0.0) -> str:
+    """Take a note; the answer may be lost after that, or come late."""
     _write(text)
+    await anyio.sleep(seconds)
     if die:
         os.kill(os.getpid(), signal.SIGKILL)
     return text

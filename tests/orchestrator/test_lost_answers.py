@@ -1,10 +1,12 @@
 """A lost answer is looked into, and never repeated blindly or taken for success."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.orchestrator.commands import ask, run_plan
 from tests.orchestrator.team import OpenSession, carry_out, make, plan_of, undo
 
 from opswright.plan import Compensation, PlanError, Step
@@ -120,3 +122,23 @@ async def test_a_third_partys_own_status_field_means_nothing_here(
     async with open_session() as session:
         run, outcomes = await carry_out(session, plan_of(strange("s", "status", status=status)))
     assert run.status == "done", outcomes
+
+
+@pytest.mark.usefixtures("stranger")
+def test_a_third_partys_write_under_way_at_a_crash_is_not_repeated_until_a_person_says_so(
+    tmp_path: Path, things: Path
+) -> None:
+    running = run_plan(tmp_path, plan_of(noting("late", seconds=4.0)), "--yes")
+    run_id = running.until(event="plan")["run_id"]
+    running.until(step_id="late", status="running")
+    deadline = time.monotonic() + 60
+    while not (things / "notes.log").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.kill()
+    code, report = ask(tmp_path, "resume", run_id)
+    assert (code, report["status"]) == (4, "needs_human")
+    assert "died" in report["not_done"][0]["why"]
+    assert (things / "notes.log").read_text().split() == ["late"]
+    code, report = ask(tmp_path, "resume", run_id)  # the person has looked, and wants it again
+    assert (code, report["status"]) == (0, "done")
+    assert (things / "notes.log").read_text().split() == ["late", "late"]
