@@ -68,7 +68,8 @@ class Planning:
         Raises MissingInputsError with all inputs that are missing, NotPlannedError with what is
         possible, PlanError for a plan that the verifier refuses.
         """
-        candidates = route(request, self.up, self.history)
+        claims = await delegate.claims(request, self.up)
+        candidates = route(request, self.up, self.history, claims)
         plan = await self._planned(request, given, planner, candidates)
         if plan is None:
             raise NotPlannedError(self._possible(candidates))

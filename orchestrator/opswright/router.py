@@ -21,6 +21,9 @@ LIKENESS = 0.5
 PAST_WEIGHT = 0.25
 """How much a past run of the very same request raises or lowers its agents' scores."""
 
+CLAIM_WEIGHT = 0.25
+"""How much an agent's own word that it can handle a request (`can_handle`) raises its score."""
+
 # What every agent offers says nothing about which one is meant.
 COMMON_TOOLS = frozenset(
     {
@@ -54,11 +57,15 @@ class PastRun:
 
 
 def route(
-    request: str, agents: Mapping[str, Agent], history: Sequence[PastRun] = ()
+    request: str,
+    agents: Mapping[str, Agent],
+    history: Sequence[PastRun] = (),
+    claims: Mapping[str, float] | None = None,
 ) -> list[Candidate]:
     """Rank the agents for a request, best first; those that hardly share a word are left out.
 
-    What worked for alike requests raises an agent's score, what failed lowers it.
+    What worked for alike requests raises an agent's score, what failed lowers it; `claims` is what
+    the agents answer to `can_handle` (0-1), where they were asked.
     """
     texts: dict[str, tuple[str, ...]] = {}
     for name, agent in agents.items():
@@ -76,7 +83,8 @@ def route(
         best = [hit for hit in hits if hit.key.startswith(f"{name}/")][:BEST]
         if best and max(hit.coverage for hit in best) >= LEAST_COVERAGE:
             matches = tuple(dict.fromkeys(hit.key.partition("/")[2] for hit in best))
-            score = sum(hit.score for hit in best) * (1 + past.get(name, 0.0))
+            claim = CLAIM_WEIGHT * (claims or {}).get(name, 0.0)
+            score = sum(hit.score for hit in best) * (1 + past.get(name, 0.0) + claim)
             candidates.append(Candidate(name, round(score, 4), matches))
     return sorted(candidates, key=lambda c: (-c.score, c.agent))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from opswright.plan import Plan, PlanError, Step, is_ref
-from opswright.planners import blueprint
+from opswright.planners import blueprint, delegate
 from opswright.planning import Planning
 from opswright.registry import Agent
 from opswright.router import route
@@ -98,7 +98,8 @@ async def evaluate(entries: Sequence[Mapping[str, Any]], agents: Mapping[str, Ag
             if plan is not None:
                 figures.misses.append(f"{entry['ask']}: planned, and nobody can do it")
             continue
-        _routed(figures, entry, agents)
+        claims = await delegate.claims(entry["ask"], agents)
+        _routed(figures, entry, [c.agent for c in route(entry["ask"], agents, (), claims)])
         if "steps" in entry:
             figures.planned += 1
             _planned(figures, entry, await _plan(planning, entry))
@@ -112,8 +113,8 @@ async def _plan(planning: Planning, entry: Mapping[str, Any]) -> Plan | None:
         return None
 
 
-def _routed(figures: Figures, entry: Mapping[str, Any], agents: Mapping[str, Agent]) -> None:
-    ranked, gold = [c.agent for c in route(entry["ask"], agents)], set(entry["agents"])
+def _routed(figures: Figures, entry: Mapping[str, Any], ranked: Sequence[str]) -> None:
+    gold = set(entry["agents"])
     figures.routed += 1
     figures.first += bool(ranked) and ranked[0] in gold
     within = gold <= set(ranked[: max(3, len(gold))])

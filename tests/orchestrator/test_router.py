@@ -43,3 +43,9 @@ def test_what_worked_for_a_like_request_comes_first_and_what_failed_last() -> No
 def test_what_another_request_came_to_changes_nothing() -> None:
     other = PastRun("tear the old shed down", ("lamps",), succeeded=True)
     assert route("list all things", TEAM, (other,)) == route("list all things", TEAM)
+
+
+def test_an_agents_own_word_that_it_can_counts() -> None:
+    request = "list the boxes and lamps"
+    for name in TEAM:
+        assert route(request, TEAM, (), {name: 1.0})[0].agent == name

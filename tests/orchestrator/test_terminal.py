@@ -178,3 +178,18 @@ def test_a_plan_shown_at_a_terminal_may_be_approved_in_another(
         screen.wait_for("Approved in another process.")
         assert screen.end() == 0, screen.text
     assert (things / "one").exists()
+
+
+def test_what_a_plan_lacks_is_asked_for_at_a_terminal_and_named_elsewhere(
+    terminal: Terminal,
+) -> None:
+    asked = ("plan", "make a thing", "--planner", "typed", "--config", str(terminal.config))
+    with terminal.in_pty(*asked) as screen:
+        screen.wait_for("name (Name of the thing):")
+        screen.type("lamp\n")
+        screen.wait_for("Nothing was changed")
+    alone = terminal(*asked)
+    assert alone.returncode == 1
+    assert "--set name=" in alone.stderr
+    given = terminal(*asked, "--set", "name=lamp", "--json")
+    assert '"name": "lamp"' in given.stdout

@@ -46,6 +46,12 @@ async def task(
     )
 
 
+async def claims(request: str, agents: Mapping[str, Agent]) -> dict[str, float]:
+    """How well each agent says that it can handle a request (0-1)."""
+    fits = await asyncio.gather(*(_fit(agent, request) for agent in agents.values()))
+    return {name: score for name, (score, _) in zip(agents, fits, strict=True)}
+
+
 async def _fit(agent: Agent, request: str) -> tuple[float, str]:
     """How well the agent's best skill fits (0-1), and its name; (0, "") for one without skills."""
     if "can_handle" not in agent.tools or not agent.card.get("skills"):
