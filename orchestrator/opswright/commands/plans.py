@@ -50,10 +50,14 @@ def plan_request(
                 return DONE
             show_planned(console, session, plan, previews)
             file = save or load
-            how = f"opswright run --plan {file}" if file else "opswright run with the same words"
             where = " --sandbox" if in_sandbox and file else ""
+            how = (
+                f"`opswright run --plan {file}{where}`"
+                if file
+                else "`opswright run` with the same words"
+            )
             console.print(
-                f"\nNothing was changed. `{how}{where}` carries it out.",
+                f"\nNothing was changed. {how} carries it out.",
                 highlight=False,
                 markup=False,
                 soft_wrap=True,
