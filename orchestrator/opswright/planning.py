@@ -147,7 +147,7 @@ class Planning:
         for number, clause in enumerate(asked):
             goals = typed.goals.of(clause)
             beside = bool(goals) and (goals[0].agent, goals[0].tool.name) not in does
-            if number and (number >= count or (clause.follows and beside)):
+            if number and (number >= count or beside):
                 return list(asked[:number]), list(asked[number:])
         return list(asked), []
 

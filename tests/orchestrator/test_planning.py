@@ -10,6 +10,7 @@ from tests.evals.team import real_team
 
 from opswright.clauses import clauses
 from opswright.plan import Plan
+from opswright.planners.blueprint import Blueprint
 from opswright.planners.words import value_in
 from opswright.planning import MissingInputsError, NotPlannedError, Planning
 from opswright.registry import Agent
@@ -156,3 +157,20 @@ async def test_a_planner_can_be_chosen(team: dict[str, Agent]) -> None:
 async def test_what_nobody_can_do_is_refused_with_what_can_be_asked(team: dict[str, Agent]) -> None:
     with pytest.raises(NotPlannedError, match="What can be asked"):
         await planned(team, "Paint the office green")
+
+
+async def test_no_part_of_a_request_is_left_out_for_a_blueprint(team: dict[str, Agent]) -> None:
+    request = "Roll back the last deployment and find what we waste money on"
+    plan = await planned(team, request)
+    assert [step.id for step in plan.steps[:3]] == ["last", "rollback", "health"]
+    assert {step.agent for step in plan.steps[3:]} == {"cost"}
+
+
+@pytest.mark.parametrize("template", Shipped()._all, ids=lambda b: b.name)
+async def test_a_blueprints_own_wording_adds_nothing_to_it(
+    team: dict[str, Agent], template: Blueprint
+) -> None:
+    given = {name: "v1.0.0" for name, p in template.parameters.items() if p.required}
+    for example in template.examples:
+        plan = await planned(team, example, **given)
+        assert plan.planner == f"blueprint {template.name}", example
