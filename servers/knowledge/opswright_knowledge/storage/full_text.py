@@ -8,14 +8,14 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Float, Select, Subquery, func, literal, select
+from sqlalchemy import CTE, Float, Select, func, literal, select
 
 from opswright_knowledge.words import words
 
 if TYPE_CHECKING:
     from opswright_knowledge.storage.unit_of_work import UnitOfWork
 
-COMMON = 2_000
+COMMON = 500
 """A word that more memories hold tells little: it is left out where there are rarer ones."""
 
 
@@ -30,7 +30,7 @@ class FullText:
         """The words of a text as they are indexed."""
         return [f"{self._unit.namespace}q{word}" for word in words(text)]
 
-    def memories(self, asked: Sequence[str]) -> Subquery:
+    def memories(self, asked: Sequence[str]) -> CTE:
         """(number, relevance) of the memories that are worth ranking for some words.
 
         BM25 weighs every memory that holds a word, which takes a second where a million do. So the
@@ -43,12 +43,13 @@ class FullText:
         held = {stem: self._counted(dialect.holding([stem], every=True)) for stem in stems}
         telling = {stem: count for stem, count in held.items() if count <= COMMON}
         if telling or not stems:
-            return dialect.ranked(self._connection, telling)
+            ranked = dialect.ranked(self._connection, telling)
+            return _gathered(select(ranked.c.number, ranked.c.relevance))
         both = dialect.holding(stems, every=True)
         if not self._counted(both):
             both = dialect.holding(stems, every=False)
         newest = both.limit(COMMON).subquery()
-        return select(newest.c.number, literal(1.0, Float).label("relevance")).subquery()
+        return _gathered(select(newest.c.number, literal(1.0, Float).label("relevance")))
 
     def resources(self, query: str) -> Select[Any]:
         """The `number` of each resource that has every part of a query.
@@ -62,6 +63,11 @@ class FullText:
         """How many there are, counted no further than `COMMON` and one."""
         counting = select(func.count()).select_from(found.limit(COMMON + 1).subquery())
         return int(self._connection.execute(counting).scalar_one())
+
+
+def _gathered(found: Select[Any]) -> CTE:
+    """Found once, before the memories are looked up: SQLite would search anew for each of them."""
+    return found.cte("matching").prefix_with("MATERIALIZED")
 
 
 def has_words(query: str) -> bool:
