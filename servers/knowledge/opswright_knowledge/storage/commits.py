@@ -39,8 +39,14 @@ class Lane:
                 group.begin()
                 yield group.connection
             else:
-                with group.connection.begin_nested():
+                savepoint = group.connection.begin_nested()
+                try:
                     yield group.connection
+                    savepoint.commit()
+                except BaseException:
+                    if group.is_alive():  # else there is no savepoint, and why is being raised
+                        savepoint.rollback()
+                    raise
             group.size += 1
         except BaseException as exc:
             if group is not None and (group.size == 0 or not group.is_alive()):
