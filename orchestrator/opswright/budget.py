@@ -23,11 +23,12 @@ class Spent(BaseModel):
 
 def spent(run: Run, outcomes: Mapping[str, StepOutcome]) -> Spent:
     """Sum up what the planner, the agents' models and the steps used."""
-    used = list(outcomes.values())
+    used, plans = list(outcomes.values()), [*run.earlier, run.plan]
+    costs = [*(plan.planning_usd for plan in plans), *(o.cost_usd for o in used)]
     return Spent(
-        tokens=run.planning_tokens + sum(o.tokens for o in used),
-        usd=round((run.planning_usd or 0) + sum(o.cost_usd or 0 for o in used), 6),
-        usd_is_lower_bound=run.planning_usd is None or any(o.cost_usd is None for o in used),
+        tokens=sum(plan.planning_tokens for plan in plans) + sum(o.tokens for o in used),
+        usd=round(sum(cost or 0 for cost in costs), 6),
+        usd_is_lower_bound=None in costs,
         changes=sum(len(o.change_ids) or int(o.changed) for o in used),
     )
 

@@ -86,6 +86,11 @@ class PlannedMessage(BaseModel):
     content: str
     data: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def waits_for(self) -> set[str]:
+        """Ids of the steps that it tells of."""
+        return {*self.after, *(path.split(".")[0] for path in refs(self.data))}
+
 
 class Plan(BaseModel):
     """A whole plan. `previews` are reads made before it is approved, like the cost estimate."""
@@ -96,6 +101,8 @@ class Plan(BaseModel):
     planner: str
     version: int = 1
     parent_version: int | None = None
+    planning_tokens: int = Field(0, description="What the planner's model used for it")
+    planning_usd: float | None = Field(0.0, description="What that cost; null: price not known")
     catalogue_hash: str = ""
     parameters: dict[str, Any] = Field(default_factory=dict)
     why: dict[str, str] = Field(default_factory=dict, description="Agent → why it was chosen")

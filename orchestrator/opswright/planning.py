@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from opswright.clauses import Clause
-from opswright.plan import Plan, PlanError
+from opswright.plan import Plan, PlanError, refs
 from opswright.planners import blueprint, claude, delegate
 from opswright.planners.blueprint import Blueprint
 from opswright.planners.typed import Draft, TypedPlanner
@@ -77,6 +77,36 @@ class Planning:
             told = "\n".join(f"  {f.step} [{f.rule}] {f.message}" for f in findings)
             raise PlanError(f"the plan was refused before anything ran:\n{told}")
         return plan.model_copy(update={"why": _why(plan, candidates)})
+
+    async def again(self, plan: Plan, done: Sequence[str], undone: Mapping[str, str]) -> Plan:
+        """Plan a goal anew: the steps in `done` stay, `undone` tells why each other was not done.
+
+        Only a model can take an error into account; the other planners would plan the same again.
+        Raises PlanError without one, and where it finds no other way.
+        """
+        if not claude.is_available():
+            raise PlanError(
+                "only a model finds another way (set ANTHROPIC_API_KEY); mend what failed, then "
+                "resume"
+            )
+        kept = [step for step in plan.steps if step.id in done]
+        made = await claude.build(
+            plan.goal,
+            self.up,
+            plan.parameters,
+            plan.id,
+            route(plan.goal, self.up, self.history),
+            done=kept,
+            undone=undone,
+        )
+        keys = {"planner": made.planner, "steps": made.steps}
+        cost = {"planning_tokens": made.planning_tokens, "planning_usd": made.planning_usd}
+        ids = {step.id for step in made.steps}
+        told = [message for message in plan.messages if message.waits_for <= ids]
+        shown = {k: v for k, v in plan.report.items() if {p.split(".")[0] for p in refs(v)} <= ids}
+        return plan.model_copy(
+            update={**keys, **cost, "messages": tuple(told), "report": shown, "why": {}}
+        )
 
     async def _planned(
         self,

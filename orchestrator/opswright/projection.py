@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opswright.conversation import ask
-from opswright.plan import PlanError, PlannedMessage, Step, is_ref, refs, resolve
+from opswright.plan import PlanError, Step, is_ref, resolve
 from opswright.registry import AgentDownError, OutcomeUnknownError, Registry, silent
 from opswright.runs import Run, StepOutcome
 from opswright.store import RunStore
@@ -224,7 +224,7 @@ class Projection:
     async def _messages(self, run: Run) -> None:
         sent = self._store.sent(run.run_id) if run.plan.messages else set()
         for number, message in enumerate(run.plan.messages):
-            if number not in sent and all(s in self._answers for s in _waits(message)):
+            if number not in sent and all(s in self._answers for s in message.waits_for):
                 body = {
                     "sender": message.sender,
                     "recipient": message.recipient,
@@ -262,10 +262,6 @@ def resolve_quietly(value: Any, answers: Mapping[str, Any]) -> Any:
         return resolve(value, answers)
     except PlanError:
         return None
-
-
-def _waits(message: PlannedMessage) -> set[str]:
-    return {*message.after, *(path.split(".")[0] for path in refs(message.data))}
 
 
 def _strings(value: Any) -> list[str]:

@@ -19,7 +19,7 @@ Replanner = Callable[[Run, Mapping[str, StepOutcome]], Awaitable[Plan]]
 class Recovery:
     """Decides what follows, and records it so that it is found again after a crash."""
 
-    def __init__(self, store: RunStore, replan: Replanner | None = None) -> None:
+    def __init__(self, store: RunStore, replan: Replanner) -> None:
         self._store = store
         self._library = Library(store)
         self._replan = replan
@@ -77,7 +77,7 @@ class Recovery:
         self, run: Run, outcomes: Mapping[str, StepOutcome], owner: str
     ) -> Run | None:
         """The run with a plan made anew; it waits where its changes are not the approved ones."""
-        if self._replan is None or run.plan.version >= MOST_VERSIONS:
+        if run.plan.version >= MOST_VERSIONS:
             return None
         try:
             plan = seeded(run.plan, await self._replan(run, outcomes), outcomes)

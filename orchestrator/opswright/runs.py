@@ -88,8 +88,6 @@ class Run(BaseModel):
     halted: str = Field("", description="Why it does not go on by itself")
     budget: Budget = NO_LIMITS
     worked_seconds: float = 0.0
-    planning_tokens: int = 0
-    planning_usd: float | None = Field(0.0, description="Of the planner's model; null: not known")
     detached: bool = Field(False, description="The workers carry it out")
     endpoint: str = Field("", description="The sandbox's address, whose state the run is about")
     previews: dict[str, Any] = Field(default_factory=dict)

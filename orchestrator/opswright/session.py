@@ -79,7 +79,7 @@ class Session:
         self.store = store
         self.config_path = config_path
         self.owner = process_identity(os.getpid())
-        self.replanner: Replanner | None = None
+        self.replanner: Replanner = self._find_another_way
         """Makes a plan anew for a step that says `on_error: replan`."""
         self.library = Library(store)
         self._crews: dict[str, Crew] = {}
@@ -100,11 +100,22 @@ class Session:
         self, request: str, given: Mapping[str, Any], planner: PlannerName = "auto"
     ) -> Plan:
         """Plan a request, verified. Raises NotPlannedError, MissingInputsError, PlanError."""
+        plan = await (await self._planning()).plan(request, given, planner)
+        return plan.model_copy(update={"catalogue_hash": self.registry.catalogue_hash})
+
+    async def _planning(self) -> Planning:
         defaults = sample.defaults(self.place.agents_state_dir) if self.place.sandbox else {}
         history = await asyncio.to_thread(self.library.past_runs)
-        planning = Planning(self.registry.agents, self.library, defaults, history)
-        plan = await planning.plan(request, given, planner)
-        return plan.model_copy(update={"catalogue_hash": self.registry.catalogue_hash})
+        return Planning(self.registry.agents, self.library, defaults, history)
+
+    async def _find_another_way(self, run: Run, outcomes: Mapping[str, StepOutcome]) -> Plan:
+        done = [step_id for step_id, outcome in outcomes.items() if outcome.status == "done"]
+        undone = {
+            step_id: outcome.error or outcome.status
+            for step_id, outcome in outcomes.items()
+            if outcome.status != "done"
+        }
+        return await (await self._planning()).again(run.plan, done, undone)
 
     def check(self, plan: Plan) -> None:
         """Refuse a plan that cannot run. Raises PlanError with every finding."""
@@ -188,7 +199,7 @@ class Session:
             if self._executor is None:
                 self.store.wait_out(OUTAGE_SECONDS)
                 executor = Executor(
-                    self.store, self.owner, self._crew_of, Recovery(self.store, self._planned_anew)
+                    self.store, self.owner, self._crew_of, Recovery(self.store, self.planned_anew)
                 )
                 self._open.enter_context(Heartbeat(self.store, self.owner))
                 executor.workflow = await self._open.enter_async_context(
@@ -216,9 +227,8 @@ class Session:
         of_undone = self._crews[run.undoes or ""]  # it undoes one of this session, as that wants
         return self.crew(lambda _: None, of_undone.caller.approver, of_undone.patience_seconds)
 
-    async def _planned_anew(self, run: Run, outcomes: Mapping[str, StepOutcome]) -> Plan:
-        if self.replanner is None:
-            raise PlanError("no planner here can make a new version of the plan")
+    async def planned_anew(self, run: Run, outcomes: Mapping[str, StepOutcome]) -> Plan:
+        """A new version of a run's plan, verified. Raises PlanError."""
         plan = await self.replanner(run, outcomes)
         self.check(plan)
         return plan

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from opswright.attempt import Crew
 from opswright.database import OUTAGE_SECONDS
 from opswright.durable import Heartbeat, launched
 from opswright.executor import Executor
-from opswright.plan import PlanError, Step
+from opswright.plan import Plan, PlanError, Step
 from opswright.reaper import reap
 from opswright.recovery import Recovery
 from opswright.runs import Run, StepOutcome
@@ -43,7 +43,9 @@ class Worker:
     async def work(self, ready: Callable[[], None]) -> None:
         """Carry runs out; `ready` is told once it listens. Ends by being cancelled."""
         self._store.wait_out(OUTAGE_SECONDS)
-        executor = Executor(self._store, self.owner, self._crew_of, Recovery(self._store))
+        executor = Executor(
+            self._store, self.owner, self._crew_of, Recovery(self._store, self._planned_anew)
+        )
         async with self._open:
             self._open.enter_context(Heartbeat(self._store, self.owner))
             executor.workflow = await self._open.enter_async_context(
@@ -66,6 +68,9 @@ class Worker:
             return False  # `opswright approve` answers, and hands the run over again
 
         return session.crew(lambda outcome: self._tell(run.run_id, outcome), nobody, 0.0)
+
+    async def _planned_anew(self, run: Run, outcomes: Mapping[str, StepOutcome]) -> Plan:
+        return await (await self._session_for(run)).planned_anew(run, outcomes)
 
     async def _session_for(self, run: Run) -> Session:
         """The agents of a run's place and configuration, kept for the runs after it."""

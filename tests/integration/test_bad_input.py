@@ -196,6 +196,7 @@ def test_a_target_that_cannot_be_is_refused(name: str, asked: Asked) -> None:
 
 
 _LOOKS_ELSEWHERE_FIRST = {
+    "check_quota": "what is to be built",
     "build_release": "the repository",
     "compare_pricing_models": "its own prices",
     "estimate_monthly_cost": "its own prices",

@@ -21,10 +21,9 @@ def run(**limits: float) -> Run:
     return Run(
         run_id="run-1",
         goal="things",
-        plan=plan_of(READ, TASK, WRITE),
+        plan=plan_of(READ, TASK, WRITE, planning_tokens=300, planning_usd=0.06),
+        earlier=[plan_of(READ, planning_tokens=200, planning_usd=0.04)],
         budget=Budget.model_validate(limits),
-        planning_tokens=500,
-        planning_usd=0.1,
     )
 
 

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from tests.orchestrator.team import OpenSession, carry_out, make, plan_of
 
+from opswright.budget import spent
 from opswright.plan import OnError, Plan, PlanError, Step
 from opswright.recovery import MOST_VERSIONS
 from opswright.runs import Run, StepOutcome
+from opswright_core.scripted_model import ScriptedModel, calls
 
 
 def bad(on_error: OnError, *, needs: tuple[str, ...] = ()) -> Step:
@@ -155,3 +158,41 @@ async def test_replanning_ends_after_some_versions_and_never_drops_what_was_done
         session.replanner = at_a_loss
         run, _ = await carry_out(session, plan_of(few))
         assert (run.status, run.halted) == ("failed", "it could not be planned anew: no idea")
+
+
+async def test_a_model_finds_another_way_and_what_it_used_counts(
+    open_session: OpenSession, things: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = Step(
+        id="few", agent="maker", tool="count_things", args={"at_least": 5}, on_error="replan"
+    )
+    again = {
+        "id": "look", "agent": "other", "tool": "count_things", "title": "count all of them",
+        "args": {"at_least": 0}, "needs": ["seen"],
+    }  # fmt: skip
+    seen = Step(id="seen", agent="maker", tool="count_things")
+    with ScriptedModel([calls(("propose_plan", {"steps": [again]}))]) as model:
+        for name, value in model.environment().items():
+            monkeypatch.setenv(name, value)
+        async with open_session() as session:
+            run, outcomes = await carry_out(session, plan_of(seen, few))
+    assert (run.status, run.plan.version) == ("done", 2)
+    assert statuses(outcomes) == {"seen": "done", "look": "done"}
+    assert run.plan.planner.startswith("claude ")
+    assert spent(run, outcomes).tokens == run.plan.planning_tokens > 0
+    (request,) = model.requests
+    opening = str(request["messages"][0]["content"])
+    assert '"id":"seen"' in opening, "what is done stays"
+    assert "few" in opening.partition("<untrusted")[2], "an error's text is data"
+
+
+async def test_without_a_model_a_person_is_told_what_to_do(
+    open_session: OpenSession, things: Path
+) -> None:
+    few = Step(
+        id="few", agent="maker", tool="count_things", args={"at_least": 5}, on_error="replan"
+    )
+    async with open_session() as session:
+        run, _ = await carry_out(session, plan_of(few))
+    assert (run.status, run.plan.version) == ("failed", 1)
+    assert "mend what failed, then resume" in run.halted

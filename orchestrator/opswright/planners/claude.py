@@ -60,7 +60,7 @@ _STEP = {
             "items": {"type": "string"},
             "description": "Ids of steps to wait for, beyond those referred to",
         },
-        "on_error": {"enum": ["skip_dependents", "continue", "fail", "compensate"]},
+        "on_error": {"enum": ["skip_dependents", "continue", "fail", "compensate", "replan"]},
         "compensate": {
             "type": "object",
             "required": ["tool", "args"],
@@ -123,8 +123,15 @@ async def build(
     given: Mapping[str, Any],
     plan_id: str,
     candidates: Sequence[Candidate],
+    *,
+    done: Sequence[Step] = (),
+    undone: Mapping[str, str] | None = None,
 ) -> Plan:
-    """Have Claude plan a request. Raises ModelPlanError; a faulty plan is never returned."""
+    """Have Claude plan a request. Raises ModelPlanError; a faulty plan is never returned.
+
+    To plan anew, `done` are the steps that stay as they are, and `undone` says of each other step
+    why it was not done.
+    """
     try:
         import anthropic
     except ImportError as exc:
@@ -133,7 +140,8 @@ async def build(
         ) from exc
     try:
         async with anthropic.AsyncAnthropic(max_retries=MAX_RETRIES) as client:
-            return await _converse(client, request, agents, given, plan_id, candidates)
+            opening = _opening(request, given, done, undone or {})
+            return await _converse(client, request, agents, opening, plan_id, candidates, done)
     except BudgetSpentError as exc:
         raise ModelPlanError(f"planning stopped: {exc}; ask for less in one request") from exc
     except (anthropic.AnthropicError, TypeError) as exc:
@@ -150,18 +158,20 @@ async def _converse(
     client: Any,
     request: str,
     agents: Mapping[str, Agent],
-    given: Mapping[str, Any],
+    opening: str,
     plan_id: str,
     candidates: Sequence[Candidate],
+    done: Sequence[Step],
 ) -> Plan:
     model = os.environ.get("OPSWRIGHT_MODEL") or DEFAULT_MODEL
-    spending = Spending(TaskBudget(tokens=MOST_TOKENS), Usage(), model)
+    usage = Usage()
+    spending = Spending(TaskBudget(tokens=MOST_TOKENS), usage, model)
     asked: dict[str, Any] = {
         "model": model,
         "system": prompt(agents, candidates),
         "tools": _TOOLS,
         "tool_choice": {"type": "any", "disable_parallel_tool_use": True},
-        "messages": [{"role": "user", "content": _opening(request, given)}],
+        "messages": [{"role": "user", "content": opening}],
         "cache_control": {"type": "ephemeral"},
     }
     added = size_bytes(asked)
@@ -175,7 +185,15 @@ async def _converse(
             why = clean(str(call.input.get("why", "")), 500)
             raise ModelPlanError(f"the model found no plan: {why}", missing)
         try:
-            plan = _plan(call.input, request, agents, plan_id, model)
+            steps = [*done, *_steps(call.input, agents, {step.id for step in done})]
+            plan = Plan(
+                id=plan_id,
+                goal=request,
+                planner=f"claude {model}",
+                planning_tokens=usage.input_tokens + usage.output_tokens,
+                planning_usd=usage.cost_usd,
+                steps=tuple(steps),
+            )
             told = [_said(finding) for finding in verify(plan, agents)]
         except ValidationError as exc:
             told = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()[:20]]
@@ -249,9 +267,24 @@ def _slim(schema: Any) -> Any:
     return schema
 
 
-def _opening(request: str, given: Mapping[str, Any]) -> str:
-    known = f"\n\nKnown values: {canonical_json(redact(dict(given)))}" if given else ""
-    return f"Plan this request: {request}{known}"
+def _opening(
+    request: str, given: Mapping[str, Any], done: Sequence[Step], undone: Mapping[str, str]
+) -> str:
+    parts = [f"Plan this request: {request}"]
+    if given:
+        parts.append(f"Known values: {canonical_json(redact(dict(given)))}")
+    if done:
+        kept = [{"id": s.id, "agent": s.agent, "tool": s.tool, "args": s.args} for s in done]
+        parts.append(
+            "These steps are done and stay in the plan; do not propose them again, refer to them: "
+            f"{canonical_json(redact(kept))}"
+        )
+    if undone:
+        parts.append(
+            "The plan before did not get through these; find another way, without the steps that "
+            f"failed as they were:\n{untrusted(canonical_json(undone), 'the errors', 8_000)}"
+        )
+    return "\n\n".join(parts)
 
 
 def _call_in(message: Any) -> Any:
@@ -265,17 +298,19 @@ def _call_in(message: Any) -> Any:
     return calls[0]
 
 
-def _plan(
-    proposed: Mapping[str, Any], request: str, agents: Mapping[str, Agent], plan_id: str, model: str
-) -> Plan:
-    """The proposed plan, with each step's risk as its tool declares it, whatever was said."""
+def _steps(
+    proposed: Mapping[str, Any], agents: Mapping[str, Agent], done: set[str]
+) -> Sequence[Step]:
+    """The proposed steps but those done, each at the risk that its tool declares."""
     steps = []
     for fields in proposed.get("steps", []):
         known = {key: value for key, value in dict(fields).items() if key in _FIELDS}
+        if known.get("id") in done:
+            continue
         agent = agents.get(str(known.get("agent")))
         tool = agent.tools.get(str(known.get("tool"))) if agent else None
         steps.append(Step.model_validate({**known, "risk": tool.risk if tool else "read"}))
-    return Plan(id=plan_id, goal=request, planner=f"claude {model}", steps=tuple(steps))
+    return steps
 
 
 def _said(finding: Finding) -> str:
