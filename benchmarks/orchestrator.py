@@ -1,4 +1,4 @@
-"""What the orchestrator adds to the calls it makes: CPU time a step, waiting, and its own start.
+"""What the orchestrator adds to the calls it makes: CPU time a step, waiting, its start, prompts.
 
 Plans of trivial steps, one after the other and side by side, are carried out durably on SQLite; in
 between, the same calls are made bare on the same session (the floor). What a step costs is the
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from opswright.plan import Plan, Step
+from opswright.planners.claude import opening
 from opswright.registry import Agent, silent
 from opswright.session import Place, Session, opened
 
@@ -34,6 +35,8 @@ SIZES = (10, 100)
 GOAL_STEP_CPU_MS = 8.0
 GOAL_ZIGZAG = 1.05
 GOAL_START_CPU_SECONDS = 0.3
+PROMPTS = (10, 100, 1000)
+GOAL_PROMPT = 1.1
 LONG, SHORT, LINKS = 2.0, 0.5, 6
 STARTS = {
     "import opswright.cli": [sys.executable, "-c", "import opswright.cli"],
@@ -156,6 +159,16 @@ def starts(rounds: int) -> bool:
     return missed
 
 
+def prompt_growth() -> bool:
+    """Print how the planner's prompt grows with the steps of a run; whether more than in line."""
+    sizes = [len(opening("greet", {}, greetings(n, in_a_row=True).steps, {})) for n in PROMPTS]
+    empty = len(opening("greet", {}, (), {}))
+    each = [(size - empty) / n for size, n in zip(sizes, PROMPTS, strict=True)]
+    said = ", ".join(f"{b:.0f} bytes at {n}" for b, n in zip(each, PROMPTS, strict=True))
+    print(f"prompt of a plan made anew, for each step: {said}")
+    return each[-1] > each[0] * GOAL_PROMPT
+
+
 def _child_seconds(command: list[str]) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
@@ -191,6 +204,7 @@ def main() -> int:
 
     missed = asyncio.run(in_session(both))
     missed |= starts(rounds)
+    missed |= prompt_growth()
     print(
         f"Medians of {rounds}. Goal: at most {GOAL_STEP_CPU_MS:g} CPU-ms over the bare call a "
         f"step, zigzag at most {GOAL_ZIGZAG}, a start at most {GOAL_START_CPU_SECONDS} CPU-s."

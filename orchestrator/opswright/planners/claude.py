@@ -140,8 +140,8 @@ async def build(
         ) from exc
     try:
         async with anthropic.AsyncAnthropic(max_retries=MAX_RETRIES) as client:
-            opening = _opening(request, given, done, undone or {})
-            return await _converse(client, request, agents, opening, plan_id, candidates, done)
+            asked = opening(request, given, done, undone or {})
+            return await _converse(client, request, agents, asked, plan_id, candidates, done)
     except BudgetSpentError as exc:
         raise ModelPlanError(f"planning stopped: {exc}; ask for less in one request") from exc
     except (anthropic.AnthropicError, TypeError) as exc:
@@ -158,7 +158,7 @@ async def _converse(
     client: Any,
     request: str,
     agents: Mapping[str, Agent],
-    opening: str,
+    first: str,
     plan_id: str,
     candidates: Sequence[Candidate],
     done: Sequence[Step],
@@ -171,7 +171,7 @@ async def _converse(
         "system": prompt(agents, candidates),
         "tools": _TOOLS,
         "tool_choice": {"type": "any", "disable_parallel_tool_use": True},
-        "messages": [{"role": "user", "content": opening}],
+        "messages": [{"role": "user", "content": first}],
         "cache_control": {"type": "ephemeral"},
     }
     added = size_bytes(asked)
@@ -267,9 +267,13 @@ def _slim(schema: Any) -> Any:
     return schema
 
 
-def _opening(
+def opening(
     request: str, given: Mapping[str, Any], done: Sequence[Step], undone: Mapping[str, str]
 ) -> str:
+    """The first message: what is asked, what is known, and of a plan made anew what became of it.
+
+    It grows with the number of steps, and with nothing else of a run.
+    """
     parts = [f"Plan this request: {request}"]
     if given:
         parts.append(f"Known values: {canonical_json(redact(dict(given)))}")
