@@ -104,8 +104,8 @@ async def test_what_a_task_changes_was_asked_for_by_who_gave_the_task(served: st
     async with client_of(served, ALICE) as client:
         report = await call(client, "handle_task", task="put a thing named vase on the shelf")
         assert report["status"] == "needs_approval"
-        change_id = report["steps"][0]["change_id"]
-        change = await call(client, "get_change", change_id=change_id)
+        (waiting,) = (await call(client, "list_changes"))["items"]
+        change = await call(client, "get_change", change_id=waiting["change_id"])
     assert change["asked_by"] == "alice (bearer token; cursor)"
 
 

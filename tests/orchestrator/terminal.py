@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -22,7 +23,11 @@ class Terminal:
 
     def __init__(self, tmp_path: Path, config: Path) -> None:
         self.tmp_path, self.config = tmp_path, config
-        self.environment = {**os.environ, "OPSWRIGHT_STATE_DIR": str(tmp_path / "state")}
+        # Where the tests themselves have a size set, it would go before the terminal's own.
+        own = {
+            name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}
+        }
+        self.environment = {**own, "OPSWRIGHT_STATE_DIR": str(tmp_path / "state")}
 
     def __call__(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -54,7 +59,7 @@ class Terminal:
             cwd=self.tmp_path,
             env={**self.environment, "TERM": "xterm-256color", **env},
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_take_the_terminal,
         )
         os.close(secondary)
         try:
@@ -63,6 +68,11 @@ class Terminal:
             process.kill()
             process.wait()
             os.close(primary)
+
+
+def _take_the_terminal() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests run in the background
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Pty:

@@ -123,7 +123,7 @@ def test_json_lines_tell_the_plan_each_step_and_the_report(
 
 def test_a_run_in_another_process_is_watched_to_its_end(terminal: Terminal, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
-    path.write_text(plan_of(make("slow", seconds=3)).model_dump_json())
+    path.write_text(plan_of(make("slow", seconds=10)).model_dump_json())
     running = subprocess.Popen(
         terminal.command(
             "run", "--plan", str(path), "--yes", "--json-lines", "--config", str(terminal.config)

@@ -35,7 +35,7 @@ def out_of_band(config: Path) -> None:
 def test_a_paused_run_finishes_what_is_under_way_and_goes_on_with_resume(
     home: Path, things: Path
 ) -> None:
-    running = run_plan(home, plan_of(make("one", seconds=2), make("two", needs=("one",))), "--yes")
+    running = run_plan(home, plan_of(make("one", seconds=10), make("two", needs=("one",))), "--yes")
     run_id = running.until(event="plan")["run_id"]
     running.until(step_id="one", status="running")
     code, paused = ask(home, "pause", run_id)

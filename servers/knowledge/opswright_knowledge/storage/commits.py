@@ -32,7 +32,7 @@ class Lane:
         self._turn.acquire()
         with self._counting:
             self._waiting -= 1
-        group = self._group
+        group, refused = self._group, False
         try:
             if group is None:
                 group = self._group = _Group(self._connect())
@@ -49,13 +49,17 @@ class Lane:
                     raise
             group.size += 1
         except BaseException as exc:
+            # What it conflicted with may wait in this very group: once that is committed, a repeat
+            # reads it. A group that went on would refuse every repeat.
+            refused = True
             if group is not None and (group.size == 0 or not group.is_alive()):
                 group.abandon(exc)
                 self._group = None
             raise
         finally:
             try:
-                if self._group is not None and (not self._waiting or self._group.size >= MOST):
+                full = self._group is not None and self._group.size >= MOST
+                if self._group is not None and (not self._waiting or full or refused):
                     group, self._group = self._group, None
                     group.commit()
             finally:
