@@ -167,7 +167,7 @@ async def test_their_change_without_a_way_back_has_to_say_so(
         assert plan.changes_things  # so it is approved, as any change
         run, _ = await carry_out(session, plan)
         assert run.status == "done"
-        with pytest.raises(PlanError, match="nothing to undo"):
+        with pytest.raises(PlanError, match="nothing takes back"):
             session.undo_plan(run)
 
 
