@@ -5,16 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from opswright_core.agent.hands import REPORT, Hands
+from opswright_core.agent.provider import provider
 from opswright_core.agent.report import Outcome, TaskContext
 from opswright_core.agent.spending import MAX_OUTPUT_TOKENS, Spending
 from opswright_core.agent.worker import BudgetSpentError, Worker
 from opswright_core.canonical import canonical_json, size_bytes
-from opswright_core.errors import ModelError
 from opswright_core.redact import redact
-from opswright_core.text import clean, untrusted
-
-MAX_RETRIES = 4
-"""For 408, 409, 429, 5xx and lost connections, with the SDK's exponential backoff (0.5 to 8 s)."""
+from opswright_core.text import untrusted
 
 _RULES = """\
 You are the {agent} agent. You work with your tools alone and finish by calling `report` once.
@@ -41,12 +38,6 @@ async def think(
     budget's end, BadInputError for a budget in dollars when the model's price is not known.
     """
     spending = Spending(worker.budget, worker.usage, model)
-    try:
-        import anthropic
-    except ImportError as exc:
-        raise ModelError(
-            "the anthropic package is not here: pip install 'opswright-core[claude]'"
-        ) from exc
     hands = Hands(worker, tools)
     request: dict[str, Any] = {
         "model": model,
@@ -61,18 +52,9 @@ async def think(
         "messages": [{"role": "user", "content": _opening(task, worker.context)}],
         "cache_control": _CACHED,  # moves on with the conversation
     }
-    try:
-        async with anthropic.AsyncAnthropic(max_retries=MAX_RETRIES) as client:
-            return await _converse(client.messages.create, request, worker, hands, spending)
-    except (anthropic.AnthropicError, TypeError) as exc:
-        # A TypeError is what the SDK raises when it finds no credentials.
-        if isinstance(exc, TypeError) and "authentication" not in str(exc):
-            raise
-        said = clean(str(exc), 300).rstrip(".")
-        raise ModelError(
-            f"the model could not be asked: {said}. "
-            "The skills work without it (OPSWRIGHT_MIND=skills)."
-        ) from exc
+    instead = "The skills work without it (OPSWRIGHT_MIND=skills)."
+    async with provider("opswright-core[claude]", instead) as client:
+        return await _converse(client.messages.create, request, worker, hands, spending)
 
 
 async def _converse(

@@ -15,10 +15,12 @@ from opswright.plan import Plan, PlanError, Step
 from opswright.registry import Agent, ToolInfo
 from opswright.router import COMMON_TOOLS, Candidate
 from opswright.verifier import Finding, verify
+from opswright_core.agent.provider import provider
 from opswright_core.agent.report import TaskBudget, Usage
 from opswright_core.agent.spending import Spending
 from opswright_core.agent.worker import BudgetSpentError
 from opswright_core.canonical import canonical_json, size_bytes
+from opswright_core.errors import ModelError
 from opswright_core.redact import redact
 from opswright_core.settings import DEFAULT_MODEL
 from opswright_core.text import clean, untrusted
@@ -28,7 +30,6 @@ MOST_AGENTS = 4
 MOST_TOKENS = 120_000
 """What planning one request may use, with its mends."""
 
-MAX_RETRIES = 4
 PROPOSE, REFUSE = "propose_plan", "cannot_plan"
 
 _RULES = f"""\
@@ -132,26 +133,14 @@ async def build(
     To plan anew, `done` are the steps that stay as they are, and `undone` says of each other step
     why it was not done.
     """
+    asked = opening(request, given, done, undone or {})
     try:
-        import anthropic
-    except ImportError as exc:
-        raise ModelPlanError(
-            "the anthropic package is not here: pip install 'opswright[claude]'"
-        ) from exc
-    try:
-        async with anthropic.AsyncAnthropic(max_retries=MAX_RETRIES) as client:
-            asked = opening(request, given, done, undone or {})
+        async with provider("opswright[claude]", "`--planner typed` works without it.") as client:
             return await _converse(client, request, agents, asked, plan_id, candidates, done)
     except BudgetSpentError as exc:
         raise ModelPlanError(f"planning stopped: {exc}; ask for less in one request") from exc
-    except (anthropic.AnthropicError, TypeError) as exc:
-        # A TypeError is what the SDK raises when it finds no credentials.
-        if isinstance(exc, TypeError) and "authentication" not in str(exc):
-            raise
-        said = clean(str(exc), 300).rstrip(".")
-        raise ModelPlanError(
-            f"the model could not be asked: {said}. `--planner typed` works without it."
-        ) from exc
+    except ModelError as exc:
+        raise ModelPlanError(str(exc)) from exc
 
 
 async def _converse(
