@@ -1,11 +1,15 @@
-"""Opens the small SQLite files of a state directory, safe for many processes."""
+"""Opens the SQLite files of a state directory, safe for many processes: bare, or for SQLAlchemy."""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from opswright_core.errors import OpswrightError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Connection, Engine
 
 
 class _Connection(sqlite3.Connection):
@@ -48,3 +52,31 @@ def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
+
+
+def sqlite_engine(url: "URL | str", path: Path | None, **options: Any) -> "Engine":
+    """A SQLAlchemy engine on a WAL file, which is made for its owner alone where `path` names it.
+
+    A transaction with the execution option `writes` takes its lock at once. `options` go to
+    `create_engine`. For members that have SQLAlchemy; the core itself needs it not.
+    """
+    from sqlalchemy import create_engine, event
+
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            path.touch(mode=0o600)
+    engine = create_engine(url, **options)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: "Connection") -> None:
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

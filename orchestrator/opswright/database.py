@@ -17,7 +17,6 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
-    event,
     literal_column,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,6 +24,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from opswright.config import ConfigError
+from opswright_core.database import sqlite_engine
 from opswright_core.errors import OpswrightError
 
 DATABASE_URL = "OPSWRIGHT_DATABASE_URL"
@@ -171,21 +171,5 @@ def _engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
         return create_engine(url, pool_size=5, max_overflow=15, pool_pre_ping=True)
-    path = Path(str(parsed.database))
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        path.touch(mode=0o600)
-    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # transactions are begun below, not by the driver
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-
-    @event.listens_for(engine, "begin")
-    def begin(db: Connection) -> None:
-        writes = db.get_execution_options().get("writes", False)
-        db.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
+    connect = {"timeout": 30, "check_same_thread": False}
+    return sqlite_engine(url, Path(str(parsed.database)), connect_args=connect)

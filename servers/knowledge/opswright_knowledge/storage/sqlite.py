@@ -1,6 +1,5 @@
 """SQLite in WAL mode with FTS5: many processes read while one writes."""
 
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,8 +14,6 @@ from sqlalchemy import (
     Select,
     Subquery,
     Table,
-    create_engine,
-    event,
     select,
     text,
 )
@@ -24,6 +21,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
+from opswright_core.database import sqlite_engine
 from opswright_core.errors import BadInputError, OpswrightError
 from opswright_knowledge.storage.dialect import WordIndex
 
@@ -63,30 +61,13 @@ class SQLite:
 
     def engine(self) -> Engine:
         """Make the engine; the file is created, readable by its owner alone, when it is missing."""
-        if not self.where.startswith("file:"):
-            path = Path(self.where)
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not path.exists():
-                path.touch(mode=0o600)
-        engine = create_engine(
+        return sqlite_engine(
             self._url,
+            None if self.where.startswith("file:") else Path(self.where),
             connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
             pool_size=8,
             max_overflow=56,
         )
-
-        @event.listens_for(engine, "connect")
-        def configure(connection: sqlite3.Connection, _: Any) -> None:
-            connection.isolation_level = None  # transactions are begun below, not by the driver
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-
-        @event.listens_for(engine, "begin")
-        def begin(connection: Connection) -> None:
-            writes = connection.get_execution_options().get("writes", False)
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-        return engine
 
     def lane(self, namespace: str) -> str:
         """One writer at a time in the whole file."""
