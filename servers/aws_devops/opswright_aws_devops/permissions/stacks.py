@@ -1,0 +1,31 @@
+"""What the tools for CloudFormation stacks need."""
+
+# What the stacks themselves hold needs permissions of its own, by the template's types.
+_STACKS = (
+    "cloudformation:DescribeStackEvents",
+    "cloudformation:DescribeStacks",
+    "cloudformation:GetTemplate",
+    "cloudformation:ListStackResources",
+)
+
+PERMISSIONS: dict[str, tuple[str, ...]] = {
+    "get_stack": _STACKS,
+    "find_stack_drift": (
+        *_STACKS,
+        "cloudformation:DescribeStackDriftDetectionStatus",
+        "cloudformation:DescribeStackResourceDrifts",
+        "cloudformation:DetectStackDrift",
+        "cloudformation:DetectStackResourceDrift",
+    ),
+    "deploy_stack": (
+        *_STACKS,
+        "cloudformation:CreateChangeSet",
+        "cloudformation:DeleteChangeSet",
+        "cloudformation:DeleteStack",
+        "cloudformation:DescribeChangeSet",
+        "cloudformation:ExecuteChangeSet",
+        "cloudformation:UpdateStack",
+        "cloudformation:ValidateTemplate",
+    ),
+    "delete_stack": (*_STACKS, "cloudformation:DeleteStack", "cloudformation:ListImports"),
+}
