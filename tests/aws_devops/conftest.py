@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from fastmcp import Client
 from tests.aws_devops import ministack
+from tests.aws_devops.refusing import RefusingSessions
 from tests.conftest import need
 
 from opswright_aws_devops.server import create_server
+from opswright_core.settings import Settings
 
 
 @dataclass
@@ -40,6 +43,34 @@ class Agent:
 async def agent(cloud: Any, connect: Any) -> AsyncIterator[Agent]:
     async with connect(create_server) as client:
         yield Agent(client)
+
+
+@dataclass
+class Watched(Agent):
+    """An agent whose operations can be refused: see `cut_off`."""
+
+    sessions: RefusingSessions = field(default_factory=RefusingSessions)
+
+    async def cut_off(
+        self, tool: str, refused: str, *, after: int = 0, **arguments: Any
+    ) -> dict[str, Any]:
+        """Begin a change whose operation `refused` is denied, `after` so many; what it answers."""
+        self.sessions.refused[refused] = after
+        answer = await self.client.call_tool(tool, arguments, raise_on_error=False)
+        self.sessions.refused.clear()
+        change: dict[str, Any] = answer.structured_content
+        assert change["status"] == "failed", change
+        assert refused in change["error"]
+        return change
+
+
+@pytest.fixture
+async def watched(cloud: Any, settings: Settings) -> AsyncIterator[Watched]:
+    server = create_server(settings)
+    sessions = RefusingSessions()
+    server.opswright_runtime.aws_sessions = sessions  # type: ignore[attr-defined]
+    async with Client(server) as client:
+        yield Watched(client, sessions=sessions)
 
 
 @pytest.fixture

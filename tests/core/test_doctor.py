@@ -83,7 +83,7 @@ USED = frozenset(
         "accessanalyzer", "acm", "autoscaling", "budgets", "ce", "cloudformation", "cloudtrail",
         "cloudwatch", "config", "ec2", "efs", "elbv2", "guardduty", "iam", "kms", "lambda", "logs",
         "pricing", "rds", "s3", "s3control", "savingsplans", "secretsmanager", "securityhub",
-        "service-quotas", "sns", "ssm", "sts",
+        "service-quotas", "sns", "sqs", "ssm", "sts",
     }
 )  # fmt: skip
 """The services that the servers call."""

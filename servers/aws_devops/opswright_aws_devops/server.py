@@ -9,7 +9,8 @@ from opswright_aws_devops.api import policy
 from opswright_aws_devops.cloudformation.stacks import RETURN_STACK
 from opswright_aws_devops.cloudformation.undo import StackUndo
 from opswright_aws_devops.permissions import PERMISSIONS
-from opswright_aws_devops.skills import building, inspection
+from opswright_aws_devops.queue_policies import REMOVE_STATEMENT, StatementUndo
+from opswright_aws_devops.skills import building, inspection, messaging
 from opswright_aws_devops.tools import (
     availability,
     buckets,
@@ -20,10 +21,12 @@ from opswright_aws_devops.tools import (
     load_balancers,
     network,
     operations,
+    queues,
     quotas,
     reachability,
     security_groups,
     stacks,
+    topics,
     topology,
     web_tier,
 )
@@ -56,6 +59,8 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             load_balancers.create_load_balancer,
             web_tier.create_web_tier,
             buckets.create_bucket,
+            queues.create_queue,
+            topics.create_topic,
             operations.find_operation,
             operations.describe_operation,
             calls.read_aws,
@@ -72,6 +77,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             building.create_encrypted_bucket,
             building.build_network,
             building.build_three_tier,
+            messaging.create_message_queue,
         ],
         requirements=[
             "AWS credentials: a profile, SSO or a role",
@@ -80,6 +86,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
         extras={calls.RULES: policy.from_environment()},
         undo_handlers={
             buckets.EMPTY_AND_DELETE: buckets.BucketUndo(),
+            REMOVE_STATEMENT: StatementUndo(),
             RETURN_STACK: StackUndo(),
         },
     )

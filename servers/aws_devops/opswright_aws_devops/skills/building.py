@@ -57,7 +57,7 @@ async def create_encrypted_bucket(worker: Worker, inputs: BucketWanted) -> Outco
     made = change["outputs"]
     return Outcome(
         summary=f"Bucket {made['bucket']} is there: encrypted, versioned, no public access."
-        + _gaps([change]),
+        + gaps_of([change]),
         outputs=made,
         memories=[Memory(kind="fact", text=f"Bucket {made['bucket']} in {made['region']}")],
     )
@@ -82,7 +82,7 @@ async def build_network(worker: Worker, inputs: NetworkWanted) -> Outcome:
     made = change["outputs"]
     said = f"Network {made['name']} ({made['vpc_id']}, {made['cidr']})"
     return Outcome(
-        summary=f"{said} is there over {', '.join(made['azs'])}." + _gaps([change]),
+        summary=f"{said} is there over {', '.join(made['azs'])}." + gaps_of([change]),
         outputs=made,
         memories=[Memory(kind="fact", text=said)],
     )
@@ -154,7 +154,7 @@ async def build_three_tier(worker: Worker, inputs: ThreeTierWanted) -> Outcome:
     }
     return Outcome(
         summary=f"{name} is up at {balancer['url']}, without a release yet. "
-        f"High availability: {judged['verdict']}." + _gaps(changes),
+        f"High availability: {judged['verdict']}." + gaps_of(changes),
         status="completed" if judged["verdict"] != "FAIL" else "partial",
         outputs={
             "network": network,
@@ -196,7 +196,7 @@ async def _quotas_in_the_way(worker: Worker, inputs: ThreeTierWanted) -> str:
     return "; ".join(f"{c['quota']} ({c['used']} of {c['allowed']} used)" for c in short)
 
 
-def _gaps(changes: list[dict[str, Any]]) -> str:
+def gaps_of(changes: list[dict[str, Any]]) -> str:
     """What the backend could not really do, as a sentence to add to a summary."""
     gaps = list(dict.fromkeys(gap for change in changes for gap in change.get("gaps", [])))
     return f" Not real here: {' '.join(gaps)}" if gaps else ""
