@@ -71,10 +71,10 @@ def create_bucket(
     return Work(
         scope=Scope.of(a),
         plan=lambda: _plan(a, request, versioned),
-        apply=lambda rec: _apply(a, rec, request, versioned, expire_noncurrent_days, target),
+        apply=lambda rec: make_bucket(a, rec, request, versioned, expire_noncurrent_days, target),
         verify=lambda made: judge_bucket(
             made,
-            attempt(lambda: _load(a, made.bucket)),
+            attempt(lambda: load_bucket(a, made.bucket)),
             versioned=versioned,
             tls_only=not a.is_emulator,
         ),
@@ -82,7 +82,7 @@ def create_bucket(
     )
 
 
-def _owned_tags(a: Aws, name: str) -> dict[str, str] | None:
+def owned_tags(a: Aws, name: str) -> dict[str, str] | None:
     """The tags of a bucket of this account, or None when the name is free. Raises ConflictError."""
     s3 = a.client("s3")
     try:
@@ -104,7 +104,7 @@ def _owned_tags(a: Aws, name: str) -> dict[str, str] | None:
 
 
 def _plan(a: Aws, request: Request, versioned: bool) -> ChangePlan:
-    tags = _owned_tags(a, request.name)
+    tags = owned_tags(a, request.name)
     if tags is not None:
         request.claim(f"bucket {request.name}", tags)
     wanted = Action(verb="create", type=BUCKET, name=request.name, detail="private, encrypted")
@@ -119,15 +119,16 @@ def _plan(a: Aws, request: Request, versioned: bool) -> ChangePlan:
     )
 
 
-def _apply(
+def make_bucket(
     a: Aws, rec: Recorder, request: Request, versioned: bool, days: int, target: AwsTarget
 ) -> Bucket:
+    """Make the request's bucket, or take up the one it made, and protect it step by step."""
     s3, name = a.client("s3"), request.name
     which = {"Bucket": name}
     arn = f"arn:{a.partition}:s3:::{name}"
 
     def make() -> dict[str, str]:
-        if _owned_tags(a, name) is None:
+        if owned_tags(a, name) is None:
             # Tagged as it is made, so that a call cut off here finds its own bucket again.
             # us-east-1 is the one region that must not be named.
             made: dict[str, Any] = {"Tags": request.tag_list(name)}
@@ -172,7 +173,7 @@ def _apply(
         "put_bucket_lifecycle_configuration",
         LifecycleConfiguration=lifecycle(days if versioned else 0),
     )
-    state = _load(a, name)
+    state = load_bucket(a, name)
     return Bucket(
         bucket=name,
         arn=arn,
@@ -214,7 +215,8 @@ def lifecycle(noncurrent_days: int) -> dict[str, Any]:
     return {"Rules": [rule]}
 
 
-def _load(a: Aws, name: str) -> BucketState:
+def load_bucket(a: Aws, name: str) -> BucketState:
+    """How a bucket is protected; what is not configured is off."""
     s3, which = a.client("s3"), {"Bucket": name}
     s3.head_bucket(**which)
 
@@ -287,7 +289,7 @@ class BucketUndo:
     def verify(self, step: UndoStep) -> Check:
         """PASS when there is no such bucket."""
         a, name = aws(AwsTarget(**step.args["target"])), step.args["bucket"]
-        tags = attempt(lambda: _owned_tags(a, name))
+        tags = attempt(lambda: owned_tags(a, name))
         gone = tags if isinstance(tags, Unread) else tags is None
         return check(
             step.description, gone, f"head_bucket {'finds nothing' if gone else 'finds it'}"
