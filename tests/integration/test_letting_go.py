@@ -5,6 +5,7 @@ import importlib
 import weakref
 from typing import Any
 
+import anyio
 import pytest
 from fastmcp import Client
 from tests.integration.servers import SERVERS
@@ -24,8 +25,12 @@ async def test_a_server_that_ended_leaves_no_memory_held(
             await client.read_resource(resource.uri)
         await client.call_tool("can_handle", {"task": "say what runs here"})
     del server, client
-    gc.collect()
-    assert [ref() for ref in gone] == [None, None]
+    for _ in range(100):  # a thread that has answered may hold its call for a moment yet
+        gc.collect()
+        if (held := [type(ref()).__name__ for ref in gone if ref() is not None]) == []:
+            break
+        await anyio.sleep(0.05)
+    assert held == []
 
 
 async def test_the_clients_of_a_server_that_ended_are_closed(
