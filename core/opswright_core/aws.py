@@ -58,6 +58,8 @@ class Aws:
     def client(self, service: str, region: str | None = None) -> Any:
         """The boto3 client of a service, made once per region."""
         key = (service, region or self.region)
+        if made := self._clients.get(key):  # without waiting for another service's, being made
+            return made
         with self._lock:
             if key not in self._clients:
                 self._clients[key] = self._make(service, key[1])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fastmcp import Client
+from tests.postgres import Postgres
 
 from opswright_core.pages import BUDGET_BYTES
 from opswright_knowledge.records import HOST, DeploymentRecord, MemoryRecord, ResourceRecord
@@ -17,9 +18,13 @@ from opswright_knowledge.store import Store
 MANY = 5_000
 
 
-@pytest.fixture
-def full(url: str) -> None:
-    """5,000 resources in one VPC, 300 deployments, 300 memories."""
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def full_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """5,000 resources in one VPC, 300 deployments, 300 memories: for tests that only read."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('full')}/knowledge.db"
+    if request.param == "postgresql":
+        postgres: Postgres = request.getfixturevalue("postgres")
+        url = postgres.new_database()
     store = Store(url)
     relation = {"kind": "in", "to": "vpc-1"}
     with store.writing(HOST) as unit:
@@ -49,6 +54,13 @@ def full(url: str) -> None:
             "cost", [MemoryRecord(text=f"cost note {n} " + "x" * 500) for n in range(300)]
         )
     store.close()
+    return url
+
+
+@pytest.fixture
+def url(full_url: str) -> str:
+    """The store of `client`."""
+    return full_url
 
 
 @pytest.mark.parametrize(
@@ -65,13 +77,13 @@ def full(url: str) -> None:
     ],
 )
 async def test_no_tool_answers_with_more_than_the_budget(
-    full: Any, ask: Any, tool: Any, arguments: Any
+    ask: Any, tool: Any, arguments: Any
 ) -> None:
     answer = await ask(tool, **arguments)
     assert len(json.dumps(answer, separators=(",", ":"), ensure_ascii=False)) <= BUDGET_BYTES
 
 
-async def test_counts_are_exact_and_a_cut_walk_says_so(full: Any, ask: Any) -> None:
+async def test_counts_are_exact_and_a_cut_walk_says_so(ask: Any) -> None:
     page = await ask("find_resources")
     assert page["total"] == MANY
     assert page["summary"].startswith("5,000 resources: 167 ")
@@ -91,7 +103,7 @@ async def test_counts_are_exact_and_a_cut_walk_says_so(full: Any, ask: Any) -> N
         "knowledge://changes",
     ],
 )
-async def test_no_resource_is_longer_than_the_budget(full: Any, read: Any, address: str) -> None:
+async def test_no_resource_is_longer_than_the_budget(read: Any, address: str) -> None:
     text = await read(address)
     assert len(text.encode()) <= BUDGET_BYTES
     assert {"next", "more"} & json.loads(text).keys()

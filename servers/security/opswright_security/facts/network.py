@@ -1,8 +1,9 @@
 """Reads the network: security groups, ACLs, VPCs, route tables, load balancers."""
 
+from collections import Counter, defaultdict
 from typing import Any
 
-from opswright_core.verdicts import attempt
+from opswright_core.verdicts import Unread, attempt
 from opswright_security.reading import Fact, Reader
 
 
@@ -39,24 +40,25 @@ def load_route_tables(reader: Reader) -> list[Fact]:
 
 def load_vpcs(reader: Reader) -> list[Fact]:
     """VPCs with their `flow_logs` and the number of `interfaces` in them (each may be Unread)."""
-    logs = attempt(lambda: reader.pages("ec2", "describe_flow_logs", "FlowLogs"))
-    interfaces = attempt(lambda: reader.load(load_interfaces))
-    vpcs = reader.pages("ec2", "describe_vpcs", "Vpcs")
-    return [
-        Fact(
-            vpc["VpcId"],
-            {
-                **vpc,
-                "flow_logs": [log for log in logs if log.get("ResourceId") == vpc["VpcId"]]
-                if isinstance(logs, list)
-                else logs,
-                "interfaces": sum(i.get("VpcId") == vpc["VpcId"] for i in interfaces)
-                if isinstance(interfaces, list)
-                else interfaces,
-            },
-        )
-        for vpc in vpcs
-    ]
+    logs = attempt(lambda: _flow_logs_by_resource(reader))
+    interfaces = attempt(lambda: Counter(i.get("VpcId") for i in reader.load(load_interfaces)))
+
+    def one(vpc: dict[str, Any]) -> Fact:
+        id = vpc["VpcId"]
+        of_it = {
+            "flow_logs": logs if isinstance(logs, Unread) else logs[id],
+            "interfaces": interfaces if isinstance(interfaces, Unread) else interfaces[id],
+        }
+        return Fact(id, {**vpc, **of_it})
+
+    return [one(vpc) for vpc in reader.pages("ec2", "describe_vpcs", "Vpcs")]
+
+
+def _flow_logs_by_resource(reader: Reader) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for log in reader.pages("ec2", "describe_flow_logs", "FlowLogs"):
+        found[log.get("ResourceId", "")].append(log)
+    return found
 
 
 def load_load_balancers(reader: Reader) -> list[Fact]:

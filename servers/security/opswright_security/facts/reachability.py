@@ -8,6 +8,7 @@ from opswright_security.exposure import Opening, is_world, openings
 from opswright_security.facts.compute import load_instances
 from opswright_security.facts.network import (
     load_balancers,
+    load_default_groups,
     load_interfaces,
     load_route_tables,
     load_security_groups,
@@ -64,7 +65,8 @@ def load_databases(reader: Reader) -> list[Fact]:
     on its port), `vpc_cidrs`, `default_groups` and `secrets`; each may be Unread.
     """
     public = attempt(lambda: reader.load(load_public_subnets))
-    groups = attempt(lambda: reader.load(load_security_groups))
+    groups = attempt(lambda: _groups_by_id(reader))
+    default_groups = attempt(lambda: {g.id for g in reader.load(load_default_groups)})
     vpcs = attempt(lambda: reader.pages("ec2", "describe_vpcs", "Vpcs"))
     secrets = attempt(lambda: reader.load(load_secrets))
     facts = []
@@ -86,9 +88,7 @@ def load_databases(reader: Reader) -> list[Fact]:
                     else sorted(subnets & public),
                     "openings": _openings(groups, ids, port),
                     "vpc_cidrs": vpcs if isinstance(vpcs, Unread) else _cidrs(vpcs, vpc_id),
-                    "default_groups": groups
-                    if isinstance(groups, Unread)
-                    else {g.id for g in groups if g["GroupName"] == "default"},
+                    "default_groups": default_groups,
                     "secrets": secrets,
                 },
             )
@@ -107,7 +107,7 @@ def load_public_instances(reader: Reader) -> list[Fact]:
         for i in reader.load(load_instances)
         if i.get("PublicIpAddress") and i.get("SubnetId") in public
     ]
-    groups = attempt(lambda: reader.load(load_security_groups))
+    groups = attempt(lambda: _groups_by_id(reader))
     return [
         Fact(i.id, {**i.fields, "openings": _openings(groups, _groups_of(i), None)})
         for i in instances
@@ -143,19 +143,22 @@ def _groups_of(instance: Fact) -> list[str]:
     return own or [g["GroupId"] for i in interfaces for g in i.get("Groups") or []]
 
 
+def _groups_by_id(reader: Reader) -> dict[str, Fact]:
+    return {group.id: group for group in reader.load(load_security_groups)}
+
+
 def _openings(
-    groups: Sequence[Fact] | Unread, ids: Sequence[str], port: int | None
+    groups: Mapping[str, Fact] | Unread, ids: Sequence[str], port: int | None
 ) -> list[Opening] | Unread:
     if isinstance(groups, Unread):
         return groups
-    by_id = {group.id: group for group in groups}
-    missing = [group_id for group_id in ids if group_id not in by_id]
+    missing = [group_id for group_id in ids if group_id not in groups]
     if missing or not ids:
         named = ", ".join(missing) or "none named"
         return Unread(
             operation="ec2:DescribeSecurityGroups", reason=f"its security groups: {named}"
         )
-    found: Iterable[Opening] = (o for i in ids for o in openings(by_id[i].fields))
+    found: Iterable[Opening] = (o for i in ids for o in openings(groups[i].fields))
     return [o for o in found if port is None or o.allows(port)]
 
 
