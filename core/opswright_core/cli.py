@@ -144,7 +144,14 @@ def _doctor(server: Any, arguments: argparse.Namespace) -> int:
     from opswright_core import doctor
 
     if arguments.iam_policy:
-        print(json.dumps(asyncio.run(doctor.iam_policy(server)), indent=2))
+        documents = asyncio.run(doctor.iam_policies(server))
+        if len(documents) > 1:
+            print(
+                f"A list of {len(documents)} policies, since one would be too long: attach each, "
+                "or choose fewer toolsets.",
+                file=sys.stderr,
+            )
+        print(json.dumps(documents if len(documents) > 1 else documents[0], indent=2))
         return 0
     lines = asyncio.run(doctor.examine(server))
     if arguments.json:

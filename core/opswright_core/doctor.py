@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from opswright_core.aws import Aws, translate
 from opswright_core.errors import BadInputError, OpswrightError
-from opswright_core.permissions import actions_of, denied_actions, policy, principal_arn
+from opswright_core.permissions import actions_of, denied_actions, policies, principal_arn
 from opswright_core.runtime import Runtime
 from opswright_core.settings import Settings
 
@@ -49,12 +49,15 @@ async def examine(server: Any) -> list[Line]:
     return [*lines, *(look(rt.settings) for look in rt.examinations)]
 
 
-async def iam_policy(server: Any) -> dict[str, Any]:
-    """The least IAM policy for the tools on offer. Raises BadInputError when none is declared."""
+async def iam_policies(server: Any) -> list[dict[str, Any]]:
+    """The least IAM policy for the tools on offer, in documents that each fit a managed policy.
+
+    Raises BadInputError when none is declared.
+    """
     rt: Runtime = server.opswright_runtime
     if rt.permissions is None:
         raise BadInputError(f"the {rt.server} server does not declare what its tools need")
-    return policy(*await _actions(server))
+    return policies(*await _actions(server))
 
 
 async def _actions(server: Any) -> tuple[list[str], list[str]]:

@@ -3,6 +3,7 @@
 A server declares them as `{tool: (action, …)}`; a changing tool's include those of its inverse.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -47,6 +48,9 @@ NEEDS_NONE = frozenset({"sts:GetCallerIdentity"})
 DOCUMENT_CHARACTERS = 6_144
 """The longest managed policy, white space not counted (IAM quotas)."""
 
+PASSED_TO = ("ec2.amazonaws.com", "ecs-tasks.amazonaws.com", "lambda.amazonaws.com")
+"""The services that opswright passes roles to."""
+
 _BATCH = 50
 
 
@@ -61,31 +65,47 @@ def actions_of(permissions: Permissions, tools: Iterable[str]) -> list[str]:
     return sorted({action for tool in tools for action in permissions.get(tool, ())} - NEEDS_NONE)
 
 
-def policy(reads: Iterable[str], changes: Iterable[str]) -> dict[str, Any]:
-    """The least IAM policy for those actions.
+def policies(reads: Iterable[str], changes: Iterable[str]) -> list[dict[str, Any]]:
+    """The least IAM policy for those actions, as documents that each fit a managed policy.
 
-    Resources are not narrowed: their names are not known before. `iam:PassRole` is held to EC2,
-    the one service that opswright passes roles to.
+    Resources are not narrowed: their names are not known before. `iam:PassRole` is held to the
+    services that opswright passes roles to.
     """
     reading = sorted(set(reads))
     changing = sorted({*changes} - {*reads, "iam:PassRole"})
-    statements: list[dict[str, Any]] = [
-        {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": "*"}
-        for sid, actions in (("Read", reading), ("Change", changing))
-        if actions
-    ]
+    statements = [*_statements("Read", reading), *_statements("Change", changing)]
     if "iam:PassRole" in changes:
-        passed = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
-        statements.append(
-            {
-                "Sid": "PassRole",
-                "Effect": "Allow",
-                "Action": ["iam:PassRole"],
-                "Resource": "*",
-                "Condition": passed,
-            }
-        )
+        (passing,) = _statements("PassRole", ["iam:PassRole"])
+        condition = {"StringEquals": {"iam:PassedToService": list(PASSED_TO)}}
+        statements.append({**passing, "Condition": condition})
+    documents = [_document([])]
+    for statement in statements:
+        longer = _document([*documents[-1]["Statement"], statement])
+        if len(json.dumps(longer, separators=(",", ":"))) > DOCUMENT_CHARACTERS:
+            documents.append(_document([statement]))
+        else:
+            documents[-1] = longer
+    return documents
+
+
+def _document(statements: list[dict[str, Any]]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _statements(sid: str, actions: list[str]) -> list[dict[str, Any]]:
+    """As few statements as hold the actions, each fitting a document: Change, Change2 and so on."""
+    chunks: list[list[str]] = []
+    left = 0
+    for action in actions:
+        left -= len(action) + 3
+        if left < 0:
+            chunks.append([])
+            left = DOCUMENT_CHARACTERS - 200 - len(action)  # what is around the actions: 200
+        chunks[-1].append(action)
+    return [
+        {"Sid": f"{sid}{n}" if n > 1 else sid, "Effect": "Allow", "Action": chunk, "Resource": "*"}
+        for n, chunk in enumerate(chunks, 1)
+    ]
 
 
 def principal_arn(iam: Any, caller_arn: str) -> str | None:

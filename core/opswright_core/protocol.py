@@ -29,7 +29,7 @@ from opswright_core.idempotency import request_key
 from opswright_core.journal import new_id
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import Runtime, runtime, stop_signal
-from opswright_core.verdicts import Check, worst
+from opswright_core.verdicts import Check
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +55,9 @@ async def run_change(
     repeated = record is not None and key is not None and record.key == key
     if record and record.status == "done" and (repeated or not work.repeatable):
         answer = present(record, work.outputs)
-        if repeated and (work.repeatable or await asyncio.to_thread(_holds, work, answer.outputs)):
+        if repeated and (work.repeatable or await asyncio.to_thread(_holds, work, answer)):
             return answer  # the same request once more, whose answer the caller lost
-        if await asyncio.to_thread(_holds, work, answer.outputs):
+        if await asyncio.to_thread(_holds, work, answer):
             summary = f"Already done, nothing changed: {record.summary}"
             return answer.model_copy(update={"reused": True, "summary": summary})
     resumed = record if record and record.status in CUT_OFF else None
@@ -142,14 +142,24 @@ async def settle(rt: Runtime, change_id: str, wait_seconds: float) -> None:
         await asyncio.sleep(0.25)
 
 
-def _holds(work: Work[O], outputs: O | None) -> bool:
-    """Whether a finished change still verifies; what has vanished since does not."""
+def _holds(work: Work[O], done: Change[O]) -> bool:
+    """Whether a finished change still verifies; what has vanished since does not.
+
+    What could not be read when it was done may be unread still: doing it again would not tell.
+    """
+    if done.outputs is None:
+        return False
+    unread = {(c.name, c.resource) for c in done.checks if c.verdict == "UNKNOWN"}
     try:
-        return outputs is not None and worst(c.verdict for c in work.verify(outputs)) == "PASS"
+        checks = work.verify(done.outputs)
     except Exception as exc:
         if is_absent(exc):
             return False
         raise
+    return bool(checks) and all(
+        c.verdict == "PASS" or (c.verdict == "UNKNOWN" and (c.name, c.resource) in unread)
+        for c in checks
+    )
 
 
 def _as_it_is(work: Work[O], answer: Change[O]) -> Change[O]:

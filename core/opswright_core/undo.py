@@ -30,6 +30,7 @@ DONE_CODES = frozenset(
         "Gateway.NotAttached",
         "RouteAlreadyExists",
         "Resource.AlreadyAssociated",
+        "ServiceNotActiveException",
     }
 )
 """Codes that AWS answers when the state is already the one to restore; a read still verifies it."""

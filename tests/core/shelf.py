@@ -24,7 +24,7 @@ from opswright_core.server import build_server
 from opswright_core.settings import Settings
 from opswright_core.tools import destructive_tool, read_tool, write_tool
 from opswright_core.undo import UndoStep
-from opswright_core.verdicts import Check, check
+from opswright_core.verdicts import Check, Unread, check
 
 Name = Annotated[str, Field(description="Name of the thing", pattern=r"^[\w-]{1,40}$")]
 
@@ -106,10 +106,13 @@ def _shelve(names: list[str], fault: str, sandbox: bool) -> Work[Shelved]:
         return Shelved(names=names)
 
     def verify(outputs: Shelved) -> list[Check]:
-        return [
-            check(f"{n} is there", (place / n).exists() and fault != "unverified", "read")
-            for n in outputs.names
-        ]
+        return [check(f"{n} is there", is_there(n), "read") for n in outputs.names]
+
+    def is_there(name: str) -> bool | Unread:
+        """Not to be told while a file `unread-NAME` lies beside the shelf."""
+        if (place.parent / f"unread-{name}").exists():
+            return Unread(operation="shelf:Look", reason="it is dark")
+        return (place / name).exists() and fault != "unverified"
 
     scope = Scope(id="sandbox:shelf" if sandbox else "shelf", sandbox=sandbox)
     return Work(scope=scope, plan=plan, apply=apply, verify=verify, outputs=Shelved)

@@ -185,6 +185,24 @@ async def test_a_repeat_of_a_verified_change_changes_nothing(serve: Serve, world
     assert world.sent == ["lamp"]
 
 
+async def test_a_repeat_of_what_could_not_be_read_when_it_was_done_changes_nothing(
+    serve: Serve, world: World
+) -> None:
+    (world.root / "unread-lamp").touch()
+    async with serve() as client:
+        first = await change(client, **PAIR)
+        again = await change(client, **PAIR)
+        assert [c["verdict"] for c in first["checks"]] == ["UNKNOWN", "PASS"]
+        assert (again["reused"], again["change_id"]) == (True, first["change_id"])
+        (world.root / "shelf" / "vase").unlink()  # what was read is read again
+        mended = await change(client, **PAIR)
+        assert mended["change_id"] != first["change_id"]
+        (world.root / "unread-vase").touch()  # unread now, and was read before: not sure to hold
+        last = await change(client, **PAIR)
+    assert (last["reused"], last["outputs"]) == (True, None)
+    assert world.sent == ["lamp", "vase", "lamp", "vase"]
+
+
 async def test_what_drifted_is_made_again_by_a_repeat(serve: Serve, world: World) -> None:
     async with serve() as client:
         first = await change(client, **LAMP)

@@ -20,7 +20,7 @@ from tests.integration.servers import SERVERS
 
 from opswright_cicd.examination import examine_docker, examine_git
 from opswright_core import cli, doctor
-from opswright_core.doctor import Line, examine, iam_policy, shown
+from opswright_core.doctor import Line, examine, iam_policies, shown
 from opswright_core.errors import BadInputError
 from opswright_core.journal import Journal
 from opswright_core.permissions import (
@@ -28,7 +28,7 @@ from opswright_core.permissions import (
     NEEDS_NONE,
     action_of,
     denied_actions,
-    policy,
+    policies,
     principal_arn,
 )
 from opswright_core.server import build_server
@@ -141,13 +141,14 @@ def test_every_operation_that_the_source_names_is_declared(
 
 @each_server
 @pytest.mark.parametrize("allow_writes", [False, True], ids=["reading", "changing"])
-async def test_the_policy_of_every_toolset_fits_one_managed_policy(
+async def test_the_policy_of_every_toolset_comes_in_documents_that_fit_a_managed_policy(
     name: str, settings: Settings, allow_writes: bool
 ) -> None:
     chosen = dataclasses.replace(settings, allow_writes=allow_writes)
-    document = await iam_policy(server_of(name, chosen))
-    assert len(json.dumps(document, separators=(",", ":"))) <= DOCUMENT_CHARACTERS
-    sids = [statement["Sid"] for statement in document["Statement"]]
+    documents = await iam_policies(server_of(name, chosen))
+    for document in documents:
+        assert len(json.dumps(document, separators=(",", ":"))) <= DOCUMENT_CHARACTERS
+    sids = [statement["Sid"] for document in documents for statement in document["Statement"]]
     assert "Change" not in sids or allow_writes
 
 
@@ -274,7 +275,7 @@ def test_a_journal_that_is_no_database_is_a_problem(settings: Settings) -> None:
 def test_what_is_not_declared_is_unknown(settings: Settings) -> None:
     assert line_of(small(settings), "permissions").state == "unknown"
     with pytest.raises(BadInputError, match="does not declare"):
-        asyncio.run(iam_policy(small(settings)))
+        asyncio.run(iam_policies(small(settings)))
 
 
 def test_a_server_without_aws_is_not_asked_about_it(settings: Settings) -> None:
@@ -473,12 +474,25 @@ def test_cicd_looks_for_git_and_docker(settings: Settings, monkeypatch: pytest.M
 
 
 def test_the_policy_grants_what_is_needed_and_no_more() -> None:
-    document = policy(["s3:ListBucket"], ["iam:PassRole", "ec2:CreateVpc", "s3:ListBucket"])
+    (document,) = policies(["s3:ListBucket"], ["iam:PassRole", "ec2:CreateVpc", "s3:ListBucket"])
     read, change, passing = document["Statement"]
     assert read["Action"] == ["s3:ListBucket"]
     assert change["Action"] == ["ec2:CreateVpc"]
-    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
-    assert policy([], []) == {"Version": "2012-10-17", "Statement": []}
+    passed_to = passing["Condition"]["StringEquals"]["iam:PassedToService"]
+    assert passed_to == ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com", "lambda.amazonaws.com"]
+    assert policies([], []) == [{"Version": "2012-10-17", "Statement": []}]
+
+
+def test_a_policy_too_long_for_one_document_comes_in_several_with_every_action_once() -> None:
+    reads = [f"ec2:Describe{'Thing' * 4}{n}" for n in range(300)]
+    changes = [f"ec2:Create{'Thing' * 4}{n}" for n in range(300)]
+    documents = policies(reads, [*changes, "iam:PassRole"])
+    statements = [statement for document in documents for statement in document["Statement"]]
+    granted = [action for statement in statements for action in statement["Action"]]
+    assert sorted(granted) == sorted([*reads, *changes, "iam:PassRole"])
+    assert len(documents) > 1
+    for document in documents:
+        assert len(json.dumps(document, separators=(",", ":"))) <= DOCUMENT_CHARACTERS
 
 
 # The command.
@@ -524,6 +538,17 @@ def test_the_policy_is_printed_for_what_is_on_offer(
     document = json.loads(capsys.readouterr().out)
     sids = [statement["Sid"] for statement in document["Statement"]]
     assert sids == (["Read", "Change", "PassRole"] if allow_writes else ["Read"])
+
+
+def test_a_long_policy_is_printed_as_a_list_which_is_said(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = {"list_things": tuple(f"ec2:Describe{'Thing' * 4}{n}" for n in range(300)), "shelve": ()}
+    assert command(settings, "doctor", "--iam-policy", needs=many) == 0
+    printed = capsys.readouterr()
+    documents = json.loads(printed.out)
+    assert len(documents) > 1
+    assert f"{len(documents)} policies" in printed.err
 
 
 def test_nothing_hidden_reaches_the_terminal() -> None:
