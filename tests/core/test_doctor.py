@@ -80,10 +80,10 @@ def operations() -> dict[str, list[tuple[str, str]]]:
 
 USED = frozenset(
     {
-        "accessanalyzer", "acm", "autoscaling", "budgets", "ce", "cloudformation", "cloudtrail",
-        "cloudwatch", "config", "ec2", "efs", "elbv2", "guardduty", "iam", "kms", "lambda", "logs",
-        "pricing", "rds", "s3", "s3control", "savingsplans", "secretsmanager", "securityhub",
-        "service-quotas", "sns", "sqs", "ssm", "sts",
+        "accessanalyzer", "acm", "autoscaling", "budgets", "ce", "cloudformation", "cloudfront",
+        "cloudtrail", "cloudwatch", "config", "ec2", "efs", "elbv2", "guardduty", "iam", "kms",
+        "lambda", "logs", "pricing", "rds", "route53", "s3", "s3control", "savingsplans",
+        "secretsmanager", "securityhub", "service-quotas", "sns", "sqs", "ssm", "sts",
     }
 )  # fmt: skip
 """The services that the servers call."""

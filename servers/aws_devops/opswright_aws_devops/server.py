@@ -8,15 +8,18 @@ from fastmcp import FastMCP
 from opswright_aws_devops.api import policy
 from opswright_aws_devops.cloudformation.stacks import RETURN_STACK
 from opswright_aws_devops.cloudformation.undo import StackUndo
+from opswright_aws_devops.dns.records import RESTORE_RECORD, RecordUndo
 from opswright_aws_devops.permissions import PERMISSIONS
 from opswright_aws_devops.queue_policies import REMOVE_STATEMENT, StatementUndo
-from opswright_aws_devops.skills import building, inspection, messaging
+from opswright_aws_devops.skills import building, hosting, inspection, messaging
 from opswright_aws_devops.tools import (
     availability,
     buckets,
     calls,
     databases,
+    dns_records,
     drift,
+    hosted_zones,
     inventory,
     load_balancers,
     network,
@@ -59,6 +62,8 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             load_balancers.create_load_balancer,
             web_tier.create_web_tier,
             buckets.create_bucket,
+            dns_records.set_dns_record,
+            hosted_zones.create_hosted_zone,
             queues.create_queue,
             topics.create_topic,
             operations.find_operation,
@@ -78,6 +83,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             building.build_network,
             building.build_three_tier,
             messaging.create_message_queue,
+            hosting.point_name_at_load_balancer,
         ],
         requirements=[
             "AWS credentials: a profile, SSO or a role",
@@ -86,6 +92,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
         extras={calls.RULES: policy.from_environment()},
         undo_handlers={
             buckets.EMPTY_AND_DELETE: buckets.BucketUndo(),
+            RESTORE_RECORD: RecordUndo(),
             REMOVE_STATEMENT: StatementUndo(),
             RETURN_STACK: StackUndo(),
         },

@@ -5,13 +5,17 @@ what a managed password or a final snapshot takes) follows its service authoriza
 has not been tried on a real account yet.
 """
 
-from opswright_aws_devops.permissions import building, messaging, reading, stacks, verifying
+from opswright_aws_devops.permissions import building, edge, messaging, reading, stacks, verifying
 
 _LOOKS = tuple(
     sorted(
         {
             action
-            for actions in (*building.PERMISSIONS.values(), *messaging.PERMISSIONS.values())
+            for actions in {
+                **building.PERMISSIONS,
+                **edge.PERMISSIONS,
+                **messaging.PERMISSIONS,
+            }.values()
             for action in actions
             if action.partition(":")[2].startswith(("Describe", "Get", "List"))
         }
@@ -25,6 +29,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     **verifying.PERMISSIONS,
     **stacks.PERMISSIONS,
     **building.PERMISSIONS,
+    **edge.PERMISSIONS,
     **messaging.PERMISSIONS,
     "find_drift": _LOOKS,
     "preview_undo": _LOOKS,
