@@ -222,14 +222,12 @@ async def test_arm_instance_types_get_an_arm_image(
 async def test_a_lost_answer_is_not_success_and_is_resumed(
     agent: Any, web_arguments: dict[str, Any], inventory: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send = web_tier._once_profile_is_known
-
-    def send_and_lose_the_answer(create: Callable[[], Any]) -> None:
-        send(create)
+    def send_and_lose_the_answer(create: Callable[[], Any], **_: Any) -> None:
+        create()
         raise EndpointError("the connection broke")
 
     with monkeypatch.context() as broken:
-        broken.setattr(web_tier, "_once_profile_is_known", send_and_lose_the_answer)
+        broken.setattr(web_tier, "once_spread", send_and_lose_the_answer)
         said = await agent.refused("create_web_tier", **web_arguments)
     assert "outcome_unknown" in said
     assert len(inventory()["AutoScalingGroups"]) == 1

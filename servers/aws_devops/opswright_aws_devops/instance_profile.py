@@ -1,21 +1,18 @@
 """The role that web-tier instances have: Session Manager, and reading releases."""
 
-from collections.abc import Callable
 from typing import Any
 
-from opswright_aws_devops.instance_setup import (
-    SESSION_MANAGER_POLICY,
-    assume_role_policy,
-    releases_policy,
-)
+from opswright_aws_devops.instance_setup import SESSION_MANAGER_POLICY, releases_policy
 from opswright_aws_devops.lookup import if_exists
 from opswright_aws_devops.ownership import Request
+from opswright_aws_devops.roles import ServiceRole, make_role, put_policy
+from opswright_aws_devops.steps import send
 from opswright_core.aws import Aws, AwsTarget, exists
 from opswright_core.changes import ResourceRef
 from opswright_core.recorder import Recorder
 from opswright_core.undo import UndoStep, aws_undo
 
-ROLE, PROFILE = "iam:role", "iam:instance-profile"
+PROFILE = "iam:instance-profile"
 
 
 def make_profile(
@@ -32,33 +29,11 @@ def make_profile(
             aws_undo(what, "iam", operation, params, target=target, region=a.region, gone=gone)
         ]  # fmt: skip
 
-    def make_role() -> dict[str, str]:
-        if not exists(lambda: iam.get_role(**role)):
-            iam.create_role(
-                **role, AssumeRolePolicyDocument=assume_role_policy(a.partition), Tags=tags
-            )
-        return {"role": name}
-
-    rec.step(
-        f"role {name}",
-        make_role,
-        undo=undo(f"delete role {name}", "delete_role", role, ("get_role", role, "Role")),
-        resource=ResourceRef(type=ROLE, id=name, name=name),
-    )
+    make_role(a, rec, request, ServiceRole(name, "ec2"), target)
     _attach_session_manager(a, rec, name, undo)
     if bucket:
-        policy = {**role, "PolicyName": "read-releases"}
         document = releases_policy(a.partition, bucket)
-        rec.step(
-            "policy read-releases",
-            lambda: send(iam.put_role_policy, **policy, PolicyDocument=document),
-            undo=undo(
-                f"delete policy read-releases of {name}",
-                "delete_role_policy",
-                policy,
-                ("get_role_policy", policy, "PolicyName"),
-            ),
-        )
+        put_policy(a, rec, name, "read-releases", document, target)
 
     def create_profile() -> dict[str, str]:
         found = if_exists(lambda: iam.get_instance_profile(**profile))
@@ -116,9 +91,3 @@ def _attach_session_manager(a: Aws, rec: Recorder, role: str, undo: Any) -> None
             ),
         ),
     )
-
-
-def send(call: Callable[..., Any], **parameters: Any) -> dict[str, bool]:
-    """Make a call whose answer is not needed, as a step's result."""
-    call(**parameters)
-    return {"done": True}

@@ -86,17 +86,6 @@ def launch_data(
     }
 
 
-def assume_role_policy(partition: str) -> str:
-    """Who may take the instance role: EC2 alone."""
-    service = "ec2.amazonaws.com.cn" if partition == "aws-cn" else "ec2.amazonaws.com"
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": service},
-        "Action": "sts:AssumeRole",
-    }
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
 def releases_policy(partition: str, bucket: str) -> str:
     """Read the bucket's releases, and nothing else of it."""
     statement = {

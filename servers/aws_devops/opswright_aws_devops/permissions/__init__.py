@@ -5,13 +5,22 @@ what a managed password or a final snapshot takes) follows its service authoriza
 has not been tried on a real account yet.
 """
 
-from opswright_aws_devops.permissions import building, edge, messaging, reading, stacks, verifying
+from opswright_aws_devops.permissions import (
+    applications,
+    building,
+    edge,
+    messaging,
+    reading,
+    stacks,
+    verifying,
+)
 
 _LOOKS = tuple(
     sorted(
         {
             action
             for actions in {
+                **applications.PERMISSIONS,
                 **building.PERMISSIONS,
                 **edge.PERMISSIONS,
                 **messaging.PERMISSIONS,
@@ -28,6 +37,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     **reading.PERMISSIONS,
     **verifying.PERMISSIONS,
     **stacks.PERMISSIONS,
+    **applications.PERMISSIONS,
     **building.PERMISSIONS,
     **edge.PERMISSIONS,
     **messaging.PERMISSIONS,

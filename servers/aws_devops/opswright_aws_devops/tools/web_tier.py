@@ -1,17 +1,18 @@
 """Web tiers: an auto-scaling group behind a target group, with its role and launch template."""
 
 import functools
-import time
 from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.instance_profile import PROFILE, ROLE, make_profile, send
+from opswright_aws_devops.instance_profile import PROFILE, make_profile
 from opswright_aws_devops.instance_setup import find_image, launch_data
 from opswright_aws_devops.lookup import first, if_exists, must_exist
 from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
 from opswright_aws_devops.placement import place
+from opswright_aws_devops.roles import ROLE
+from opswright_aws_devops.steps import once_spread, send
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
 from opswright_core.errors import BadInputError
@@ -24,8 +25,6 @@ from opswright_core.verdicts import Check, check
 TEMPLATE, GROUP = "ec2:launch-template", "autoscaling:group"
 CPU_PERCENT = 60.0
 IN_SERVICE_SECONDS = 900.0
-PROFILE_SECONDS = 90.0
-"""IAM reaches EC2 within about a minute ("Troubleshoot IAM", eventual consistency)."""
 
 
 class WebTier(BaseModel):
@@ -264,7 +263,7 @@ def _make_group(
 
     def make() -> dict[str, str]:
         if load_group(a, name) is None:
-            _once_profile_is_known(
+            once_spread(
                 lambda: asg.create_auto_scaling_group(
                     AutoScalingGroupName=name,
                     LaunchTemplate={"LaunchTemplateId": template_id, "Version": "1"},
@@ -273,7 +272,8 @@ def _make_group(
                     DefaultInstanceWarmup=120,
                     Tags=tags,
                     **group,
-                )
+                ),
+                refusal="instance ?profile",
             )
         return {"asg_name": name}
 
@@ -309,21 +309,6 @@ def _make_group(
             PolicyType="TargetTrackingScaling",
         ),
     )
-
-
-def _once_profile_is_known(send: Callable[[], Any]) -> None:
-    """Send until EC2 knows the instance profile that IAM has just made."""
-    deadline = time.monotonic() + PROFILE_SECONDS
-    while True:
-        try:
-            send()
-            return
-        except Exception as exc:
-            if "nstance profile" not in str(exc).replace("InstanceProfile", "instance profile"):
-                raise
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(5)
 
 
 def in_service(group: dict[str, Any] | None) -> list[dict[str, Any]]:
