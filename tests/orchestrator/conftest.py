@@ -26,7 +26,7 @@ def things(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def config(tmp_path: Path, things: Path) -> Path:
-    """An mcp.json of two small agents that make things, and the knowledge server."""
+    """An mcp.json of two small agents that make things."""
 
     def agent(name: str, **env: str) -> dict[str, Any]:
         return {
@@ -36,25 +36,33 @@ def config(tmp_path: Path, things: Path) -> Path:
         }
 
     path = tmp_path / "mcp.json"
-    servers = {
-        "maker": agent("maker"),
-        "other": agent("other"),
-        "knowledge": {"command": "opswright-knowledge", "args": ["--toolsets", "all"]},
-    }
+    servers = {"maker": agent("maker"), "other": agent("other")}
     path.write_text(json.dumps({"mcpServers": servers}))
     return path
+
+
+def _joined(config: Path, name: str, server: dict[str, Any]) -> None:
+    servers = json.loads(config.read_text())
+    servers["mcpServers"][name] = server
+    config.write_text(json.dumps(servers))
+
+
+@pytest.fixture
+def knowledge(config: Path) -> None:
+    """Put the knowledge server into the team; it is left out elsewhere to be quick."""
+    server = {"command": "opswright-knowledge", "args": ["--toolsets", "all"]}
+    _joined(config, "knowledge", server)
 
 
 @pytest.fixture
 def stranger(config: Path, things: Path) -> None:
     """Put a third party's server into the team."""
-    servers = json.loads(config.read_text())
-    servers["mcpServers"]["stranger"] = {
+    server = {
         "command": sys.executable,
         "args": [str(AGENTS.with_name("stranger.py"))],
         "env": {"OPSWRIGHT_TEST_THINGS": str(things)},
     }
-    config.write_text(json.dumps(servers))
+    _joined(config, "stranger", server)
 
 
 @pytest.fixture

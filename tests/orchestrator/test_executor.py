@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from tests.orchestrator.team import OpenSession, carry_out, make, plan_of
 
 from opswright.report import make_report
 
 
+@pytest.mark.usefixtures("knowledge")
 async def test_a_step_gets_what_the_step_before_it_answered(
     open_session: OpenSession, things: Path
 ) -> None:

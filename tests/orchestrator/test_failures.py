@@ -54,6 +54,7 @@ async def test_a_server_that_dies_under_a_step_is_started_again_and_the_step_res
     assert (things / "calls.log").read_text().split() == ["fragile", "after"]
 
 
+@pytest.mark.usefixtures("knowledge")
 async def test_without_the_knowledge_server_the_report_says_what_is_not_recorded(
     open_session: OpenSession, config: Path
 ) -> None:

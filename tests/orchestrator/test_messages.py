@@ -9,6 +9,8 @@ from tests.orchestrator.team import OpenSession, carry_out, make, plan_of
 
 from opswright.plan import Plan, PlannedMessage, Step
 
+pytestmark = pytest.mark.usefixtures("knowledge")
+
 
 async def quiet(_: str) -> None:
     return None

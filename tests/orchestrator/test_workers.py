@@ -20,10 +20,7 @@ StartWorker = Callable[[], Running]
 
 @pytest.fixture
 def home(tmp_path: Path, config: Path) -> Path:
-    """The folder that commands are run in; the knowledge server is left out to be quick."""
-    servers = json.loads(config.read_text())
-    del servers["mcpServers"]["knowledge"]
-    config.write_text(json.dumps(servers))
+    """The folder that commands are run in."""
     return tmp_path
 
 
