@@ -16,6 +16,8 @@ from opswright_aws_devops.server import create_server
 from opswright_core.journal import Journal
 from opswright_core.settings import Settings
 
+NETWORK = {"name": "shop", "nat": "single"}
+
 
 @pytest.fixture
 def front(cloud: Any) -> Iterator[Front]:
@@ -32,17 +34,20 @@ def kill_the_writer(settings: Settings) -> None:
     os.kill(int(begun["owner"].split(":")[1]), signal.SIGKILL)
 
 
-async def create_and_be_killed(settings: Settings, front: Front, at: str) -> str:
-    """Begin a network in a process that is killed when AWS has done `at`; its change's id."""
+async def started_and_killed(
+    settings: Settings, front: Front, at: str, tool: str, arguments: dict[str, Any]
+) -> str:
+    """Begin a change in a process that is killed when AWS has done `at`; its change's id."""
     front.before_answer[at] = lambda: kill_the_writer(settings)
-    flags = ["--allow-writes", "--approvals", "auto", "--state-dir", str(settings.state_dir)]
+    flags = ["--allow-writes", "--approvals", "auto", "--toolsets", "all"]
+    flags += ["--state-dir", str(settings.state_dir)]
     transport = StdioTransport(
         sys.executable, ["-m", "opswright_aws_devops", *flags],
         env=environment(AWS_ENDPOINT_URL=front.url), keep_alive=False,
     )  # fmt: skip
     with pytest.raises(Exception):  # noqa: B017, PT011 (however a client says that it is gone)
         async with Client(transport) as client:
-            await client.call_tool("create_network", {"name": "shop", "nat": "single"})
+            await client.call_tool(tool, arguments)
     front.before_answer.clear()
     (change_id,) = Journal(settings.state_dir / "journal.db", "aws_devops").recent()
     return change_id
@@ -63,7 +68,7 @@ async def test_what_was_made_without_an_answer_is_found_and_undone(
     settings: Settings, front: Front, client_of: Callable[[str], Any], at: str
 ) -> None:
     before = left(client_of)
-    change_id = await create_and_be_killed(settings, front, at)
+    change_id = await started_and_killed(settings, front, at, "create_network", NETWORK)
     assert left(client_of) != before
     async with Client(create_server(settings)) as client:
         cut_off = await client.call_tool(
@@ -82,7 +87,9 @@ async def test_what_cannot_be_looked_for_is_said_to_be_unknown(
     settings: Settings, front: Front, client_of: Callable[[str], Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    change_id = await create_and_be_killed(settings, front, "CreateInternetGateway")
+    change_id = await started_and_killed(
+        settings, front, "CreateInternetGateway", "create_network", NETWORK
+    )
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr("opswright_core.reconcile.validate_call", _refuse)
         async with Client(create_server(settings)) as client:

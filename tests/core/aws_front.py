@@ -36,7 +36,10 @@ class Front:
         self.refused: set[str] = set()
         """Access keys that are expired."""
         self.before_answer: dict[str, Callable[[], object]] = {}
-        """Done when the emulator has carried an action out, and its caller does not know it yet."""
+        """Done when the emulator has carried an action out, and its caller does not know it yet.
+
+        ConnectionAbortedError of it leaves the caller without an answer.
+        """
         self.connections = 0
         self.signed_by: list[tuple[str, str]] = []
         """(Action, access key) of each call."""
@@ -56,8 +59,11 @@ class Front:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 if self.path == "/token":
                     self._answer(*front.token(json.loads(body)))
-                else:
+                    return
+                try:
                     self._answer(*front.forward(self.path, dict(self.headers), body))
+                except ConnectionAbortedError:
+                    self.close_connection = True
 
             def do_GET(self) -> None:
                 token = self.headers.get("x-amz-sso_bearer_token", "")
@@ -96,8 +102,11 @@ class Front:
             return refusal("ExpiredToken", "The security token included in the request is expired")
         kept = {k: v for k, v in headers.items() if k.lower() not in {"host", "content-length"}}
         request = urllib.request.Request(f"{self.emulator}{path}", body, kept)
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            told = answer.read()
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                told = answer.read()
+        except urllib.error.HTTPError as refused:
+            return refused.code, {"Content-Type": refused.headers["Content-Type"]}, refused.read()
         if told_before := self.before_answer.get(action):
             told_before()
         if action == "AssumeRole":

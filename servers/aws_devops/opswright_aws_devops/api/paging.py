@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,8 +62,8 @@ def read_pages(
 ) -> Listing:
     """Read up to `limit` items, and give as many as `measured(data)` fits into a page's budget.
 
-    `send` makes the call, `show` turns an answer into what may be shown. Raises BadInputError for a
-    cursor that was not made here.
+    `send` makes the call, `show` turns an answer (or a part of it, in its place) into what may be
+    shown. Raises BadInputError for a cursor that was not made here.
     """
     import jmespath
 
@@ -76,13 +77,12 @@ def read_pages(
     deadline, following = time.monotonic() + MOST_SECONDS, None
     for _ in range(MOST_PAGES):
         answer = send({**parameters, **token})
-        page = show(answer)
-        first = page if first is None else first
-        found = jmespath.search(keys[0], page) or []
+        first = answer if first is None else first
+        found = jmespath.search(keys[0], answer) or []
         items += found[skip:]
         places += [(token, number) for number in range(skip, len(found))]
         for key in () if skip else keys[1:]:
-            others.setdefault(key, []).extend(jmespath.search(key, page) or [])
+            others.setdefault(key, []).extend(jmespath.search(key, answer) or [])
         following = _following(answer, paging, inputs, outputs)
         if following is None or following == token:
             following = None
@@ -90,27 +90,44 @@ def read_pages(
         token, skip = following, 0
         if len(items) >= limit or time.monotonic() > deadline:
             break
-    count = min(len(items), limit)
-    data = _filled(first or {}, keys, items[:count], others, outputs)
-    while count > 1 and size_bytes(measured(data)) > PAGE_BYTES:
-        count //= 2
-        data = _filled(first or {}, keys, items[:count], others, outputs)
+    frame = show(_filled(first or {}, keys[0], [], others, outputs))
+    given = _that_fit(
+        items[:limit],
+        lambda some: jmespath.search(keys[0], show(_filled({}, keys[0], some, {}, []))),
+        lambda some: size_bytes(measured(_filled(frame, keys[0], some, {}, []))),
+    )
+    data, count = _filled(frame, keys[0], given, {}, []), len(given)
     if count < len(items):
         return Listing(data, count, _encoded(*places[count]), keys[0])
     return Listing(data, count, _encoded(following, 0) if following else None, keys[0])
 
 
-def _filled(
-    page: Answer,
-    keys: list[str],
+def _that_fit(
     items: list[Any],
-    others: dict[str, list[Any]],
-    outputs: list[str],
+    show: Callable[[list[Any]], list[Any]],
+    size: Callable[[list[Any]], int],
+) -> list[Any]:
+    """As many of the items as fit a page, shown; one at least. What is not given is not shown.
+
+    Showing is what costs (each text is looked through for secrets), and one page of a service may
+    hold thousands of deep items.
+    """
+    given: list[Any] = []
+    while len(given) < len(items) and (not given or size(given) <= PAGE_BYTES):
+        given += show(items[len(given) : 2 * len(given) + 1])
+    if size(given) <= PAGE_BYTES:
+        return given
+    counts = range(1, len(given) + 1)
+    return given[: max(1, bisect_right(counts, PAGE_BYTES, key=lambda n: size(given[:n])))]
+
+
+def _filled(
+    page: Answer, key: str, items: list[Any], others: dict[str, list[Any]], outputs: list[str]
 ) -> Answer:
-    """The first page with these items in place, without the service's own tokens."""
+    """A page with these items in place, without the service's own tokens."""
     data = {name: value for name, value in page.items() if name not in outputs}
-    for key, value in {**others, keys[0]: items}.items():
-        data = _put(data, key.split("."), value)
+    for path, value in {**others, key: items}.items():
+        data = _put(data, path.split("."), value)
     return data
 
 

@@ -8,6 +8,12 @@ from pydantic import BaseModel, Field
 from opswright_aws_devops.api.access import Access, access_of
 from opswright_aws_devops.api.disclosure import shown
 from opswright_aws_devops.api.inverses import Inverse, Look, inverse_of, look_of, noun_of
+from opswright_aws_devops.api.lost_answers import (
+    is_found,
+    looked_before,
+    made_since,
+    was_made_by_an_earlier_try,
+)
 from opswright_aws_devops.api.models import Operation, find
 from opswright_aws_devops.api.paging import pagination_of, read_pages
 from opswright_aws_devops.api.parameters import prepared
@@ -287,8 +293,23 @@ def _apply(
         if name not in ready
     }
 
+    name = f"{operation.service} {operation.name} {_named(operation, kept)}"
+    look, before = _looked(a, rec, operation, ready, name)
+
+    def find_made() -> dict[str, Any] | None:
+        made = made_since(before, look, lambda at: _read(a, operation, at)) if look else None
+        if made is None:
+            return None
+        said, _ = trim({"found": shown(made, None)}, KEPT_BYTES)
+        return {"answer": said, "request_id": ""}
+
     def send() -> dict[str, Any]:
-        answer = _send(a, operation, {**ready, **tokens})
+        try:
+            answer = _send(a, operation, {**ready, **tokens})
+        except Exception as exc:
+            if was_made_by_an_earlier_try(exc) and (made := find_made()):
+                return made
+            raise
         request = answer.get("ResponseMetadata", {}).get("RequestId", "")
         said, _ = trim(_shower(operation, ready)(answer), KEPT_BYTES)
         return {"answer": said, "request_id": request}
@@ -304,9 +325,35 @@ def _apply(
         kind = f"{operation.service}:{noun_of(operation) or operation.name}"
         return ResourceRef.model_validate({"type": kind, "id": ids, "action": done})
 
-    name = f"{operation.service} {operation.name} {_named(operation, kept)}"
-    result: dict[str, Any] = rec.step(name, send, undo=undo, resource=resource)
+    result: dict[str, Any] = rec.step(
+        name, send, undo=undo, resource=resource, find=find_made if look else None
+    )
     return AwsChange(service=operation.service, operation=operation.name, answer=result["answer"])
+
+
+def _looked(
+    a: Aws, rec: Recorder, operation: Operation, ready: dict[str, Any], name: str
+) -> tuple[Look | None, dict[str, Any]]:
+    """How a thing with a name of the caller's choosing is read, and whether it was there before."""
+    inverse = inverse_of(operation, ready, {})
+    look = inverse.look if inverse else None
+    if look is None:
+        return None, {}
+
+    before: dict[str, Any] = rec.step(
+        f"look before: {name}", lambda: looked_before(look, lambda at: _read(a, operation, at))
+    )
+    return look, before
+
+
+def _read(a: Aws, operation: Operation, look: Look) -> Any:
+    """What a look answers; None when it says that there is no such thing."""
+    try:
+        return _send(a, find(operation.service, look.operation), look.parameters)
+    except Exception as exc:
+        if is_absent(exc):
+            return None
+        raise
 
 
 def _undo(inverse: Inverse, target: AwsTarget, region: str) -> UndoStep:
@@ -329,23 +376,10 @@ def _undo(inverse: Inverse, target: AwsTarget, region: str) -> UndoStep:
 
 def _verify(a: Aws, operation: Operation, look: Look | None) -> list[Check]:
     """Whether what was made or deleted is there or gone; UNKNOWN where no read tells."""
-    import jmespath
-
     if look is None:
         said = "AWS accepted the call; no read is known here that shows its effect"
         return [Check(name=f"{operation.name} took effect", verdict="UNKNOWN", evidence=said)]
-    reading = find(operation.service, look.operation)
-
-    def there() -> bool:
-        try:
-            answer = _send(a, reading, look.parameters)
-        except Exception as exc:
-            if is_absent(exc):
-                return False
-            raise
-        return bool(jmespath.search(look.found, answer))
-
-    found = attempt(there)
+    found = attempt(lambda: is_found(look, _read(a, operation, look)))
     condition = found if isinstance(found, Unread) else found is not (_verb(operation) == "delete")
-    evidence = f"{reading.name} finds {'it' if found is True else 'nothing'}"
+    evidence = f"{look.operation} finds {'it' if found is True else 'nothing'}"
     return [check(f"{operation.name} took effect", condition, evidence)]
