@@ -20,6 +20,8 @@ _ACTIONS = {
     ("budgets", "DescribeBudgets"): "ViewBudget",
     ("budgets", "DescribeNotificationsForBudget"): "ViewBudget",
     ("budgets", "UpdateBudget"): "ModifyBudget",
+    ("cloudfront", "CreateDistributionWithTags"): "CreateDistribution",
+    ("s3", "CopyObject"): "PutObject",
     ("s3", "DeleteBucketEncryption"): "PutEncryptionConfiguration",
     ("s3", "DeleteBucketLifecycle"): "PutLifecycleConfiguration",
     ("s3", "DeleteBucketTagging"): "PutBucketTagging",

@@ -61,7 +61,11 @@ def up(state_dir: Path) -> Sandbox:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, "MOTO_EC2_LOAD_DEFAULT_AMIS": "false"},
+            env={
+                **os.environ,
+                "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+                "MOTO_ACM_VALIDATION_WAIT": "0",  # seconds; a minute by default
+            },
         )
     _started.append(child)
     deadline = time.monotonic() + START_SECONDS

@@ -47,6 +47,7 @@ DEPENDENT = frozenset(
         "ec2:CreateTags", "ec2:RunInstances", "elasticloadbalancing:AddTags",
         "iam:CreateServiceLinkedRole", "iam:PassRole", "iam:TagInstanceProfile", "iam:TagRole",
         "rds:AddTagsToResource", "rds:CreateDBSnapshot", "s3:DeleteObjectVersion",
+        "s3:GetObjectVersion",
         "s3:PutBucketOwnershipControls", "secretsmanager:CreateSecret",
         "secretsmanager:TagResource", "sns:TagResource",
     }

@@ -16,6 +16,7 @@ from opswright_aws_devops.tools import (
     availability,
     buckets,
     calls,
+    certificates,
     container_repositories,
     databases,
     dns_records,
@@ -34,7 +35,11 @@ from opswright_aws_devops.tools import (
     topics,
     topology,
     web_tier,
+    website_files,
+    websites,
 )
+from opswright_aws_devops.website.distribution import REMOVE, CloudFrontUndo
+from opswright_aws_devops.website.objects import RESTORE_OBJECT, ObjectUndo
 from opswright_core import undo_preview
 from opswright_core.server import build_server
 from opswright_core.settings import Settings
@@ -66,6 +71,9 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             buckets.create_bucket,
             dns_records.set_dns_record,
             hosted_zones.create_hosted_zone,
+            certificates.create_certificate,
+            websites.create_static_website,
+            website_files.deploy_website,
             queues.create_queue,
             topics.create_topic,
             operations.find_operation,
@@ -87,6 +95,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             building.build_network,
             building.build_three_tier,
             messaging.create_message_queue,
+            hosting.host_static_website,
             hosting.point_name_at_load_balancer,
         ],
         requirements=[
@@ -96,6 +105,8 @@ def create_server(settings: Settings) -> FastMCP[Any]:
         extras={calls.RULES: policy.from_environment()},
         undo_handlers={
             buckets.EMPTY_AND_DELETE: buckets.BucketUndo(),
+            RESTORE_OBJECT: ObjectUndo(),
+            REMOVE: CloudFrontUndo(),
             RESTORE_RECORD: RecordUndo(),
             REMOVE_STATEMENT: StatementUndo(),
             RETURN_STACK: StackUndo(),

@@ -88,7 +88,7 @@ def find_alias(a: Aws, what: str, name: str) -> Alias:
     host = wanted.lower().removeprefix("dualstack.")
     if website := _WEBSITE.fullmatch(host):
         return _website(website["bucket"], website["region"], host, name)
-    if host.endswith(".cloudfront.net") or re.fullmatch(r"E[0-9A-Z]{9,20}", wanted):
+    if host.endswith(".cloudfront.net") or re.fullmatch(r"(?=.*\d)[0-9A-Z]{12,20}", wanted):
         return _distribution(a, wanted, name)
     if balancer := _BALANCER.fullmatch(host):
         return _by_dns_name(a, balancer["alb"] or balancer["nlb"], host)

@@ -1,5 +1,7 @@
 """What the tools for names, certificates and websites need, with what their inverses need."""
 
+from opswright_aws_devops.permissions import building
+
 _RECORDS = (
     "route53:ChangeResourceRecordSets",
     "route53:GetChange",
@@ -22,5 +24,39 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "route53:GetChange",
         "route53:GetHostedZone",
         "route53:ListHostedZones",
+    ),
+    "create_certificate": (
+        *_RECORDS,
+        "acm:AddTagsToCertificate",
+        "acm:DeleteCertificate",
+        "acm:DescribeCertificate",
+        "acm:ListCertificates",
+        "acm:ListTagsForCertificate",
+        "acm:RequestCertificate",
+    ),
+    "create_static_website": (
+        *building.PERMISSIONS["create_bucket"],
+        "acm:DescribeCertificate",
+        "cloudfront:CreateDistribution",
+        "cloudfront:CreateOriginAccessControl",
+        "cloudfront:DeleteDistribution",
+        "cloudfront:DeleteOriginAccessControl",
+        "cloudfront:GetDistribution",
+        "cloudfront:GetOriginAccessControl",
+        "cloudfront:ListDistributions",
+        "cloudfront:ListOriginAccessControls",
+        "cloudfront:TagResource",
+        "cloudfront:UpdateDistribution",
+    ),
+    "deploy_website": (
+        "cloudfront:CreateInvalidation",
+        "cloudfront:GetDistribution",
+        "s3:DeleteObject",
+        "s3:GetBucketVersioning",
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+        "s3:ListBucket",
+        "s3:ListBucketVersions",
+        "s3:PutObject",
     ),
 }

@@ -1,0 +1,1 @@
+"""A static website: its CloudFront distribution and its files."""
