@@ -20,6 +20,8 @@ BUSY_CODES = frozenset(
         "DeleteConflict",
         "OperationNotPermitted",
         "InvalidIPAddress.InUse",
+        "ClusterContainsServicesException",
+        "ClusterContainsTasksException",
     }
 )
 """Codes that AWS answers while something else is still going away; tried again for a while."""

@@ -12,6 +12,16 @@ _ROLE = (
     "iam:TagRole",
 )
 
+_LOGS = (
+    "logs:CreateLogGroup",
+    "logs:DeleteLogGroup",
+    "logs:DescribeLogGroups",
+    "logs:ListTagsForResource",
+    "logs:PutRetentionPolicy",
+    "logs:TagResource",
+)
+_SECRETS = ("kms:DescribeKey", "secretsmanager:DescribeSecret")
+
 PERMISSIONS: dict[str, tuple[str, ...]] = {
     "create_container_repository": (
         "ecr:CreateRepository",
@@ -28,4 +38,44 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "kms:RetireGrant",
     ),
     "create_service_role": (*_ROLE, "iam:GetPolicy", "iam:PutRolePermissionsBoundary"),
+    "create_container_service": (
+        *_ROLE,
+        *_LOGS,
+        *_SECRETS,
+        "application-autoscaling:DeregisterScalableTarget",
+        "application-autoscaling:DescribeScalableTargets",
+        "application-autoscaling:PutScalingPolicy",
+        "application-autoscaling:RegisterScalableTarget",
+        "ec2:DescribeRouteTables",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ecr:DescribeImages",
+        "ecs:CreateCluster",
+        "ecs:CreateService",
+        "ecs:DeleteCluster",
+        "ecs:DeleteService",
+        "ecs:DeleteTaskDefinitions",
+        "ecs:DeregisterTaskDefinition",
+        "ecs:DescribeClusters",
+        "ecs:DescribeServices",
+        "ecs:DescribeTaskDefinition",
+        "ecs:ListTaskDefinitions",
+        "ecs:RegisterTaskDefinition",
+        "ecs:TagResource",
+        "ecs:UpdateService",
+        "elasticloadbalancing:AddTags",
+        "elasticloadbalancing:CreateRule",
+        "elasticloadbalancing:CreateTargetGroup",
+        "elasticloadbalancing:DeleteRule",
+        "elasticloadbalancing:DeleteTargetGroup",
+        "elasticloadbalancing:DescribeListeners",
+        "elasticloadbalancing:DescribeLoadBalancers",
+        "elasticloadbalancing:DescribeRules",
+        "elasticloadbalancing:DescribeTags",
+        "elasticloadbalancing:DescribeTargetGroups",
+        "elasticloadbalancing:DescribeTargetHealth",
+        "elasticloadbalancing:ModifyTargetGroupAttributes",
+        "iam:CreateServiceLinkedRole",
+        "iam:PassRole",
+    ),
 }
