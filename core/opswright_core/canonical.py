@@ -9,9 +9,7 @@ from pydantic import BaseModel
 
 def canonical_json(value: Any) -> str:
     """Render JSON with sorted keys and no spaces; pydantic models by their JSON form."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain
-    )
+    return _encode(value)
 
 
 def size_bytes(value: Any) -> int:
@@ -30,3 +28,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(value)
     return str(value)
+
+
+_encode = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain
+).encode

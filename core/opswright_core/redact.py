@@ -41,6 +41,26 @@ _GIVEN = re.compile(
     rf"(?:(?P<quote>[\"']){_POINTER}[^\"']+(?P=quote)"
     rf"|(?:bearer|basic|token)\s+{_POINTER}[^\s,;&\"']+|{_POINTER}[^\s,;&\"')\]}}]+)"
 )
+# One of these, in lower case, is in whatever the patterns above find.
+_HINTS = (
+    "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox",
+    "sk-ant-", "eyj", "://", "passw", "passphrase", "pwd", "secret", "key", "token", "bearer",
+    "authorization",
+)  # fmt: skip
+
+
+def is_harmless(text: str) -> bool:
+    """Whether nothing in a text, or in the JSON that it is, can look like a secret.
+
+    A quick look, twenty times quicker than the patterns; False says only that they should decide.
+    """
+    if not text.isascii():  # there are letters beyond that which the patterns take for k and s
+        return False
+    lower = text.lower()
+    for hint in _HINTS:  # noqa: SIM110 - `any` with a generator takes twice the time
+        if hint in lower:
+            return False
+    return True
 
 
 def redact(value: Any) -> Any:
@@ -58,6 +78,8 @@ def redact(value: Any) -> Any:
 
 def redact_text(text: str) -> str:
     """Replace what looks like a credential in free text."""
+    if is_harmless(text):
+        return text
     return _GIVEN.sub(_mask_given, _VALUES.sub(MASK, text))
 
 
@@ -69,7 +91,7 @@ def _mask_given(match: re.Match[str]) -> str:
 
 
 def _is_secret(key: object, value: Any) -> bool:
-    if not isinstance(key, str) or not isinstance(value, str) or not value:
+    if not isinstance(key, str) or not isinstance(value, str) or not value or is_harmless(key):
         return False
     name = _CAMEL.sub("_", key)
     return bool(_KEYS.search(name)) and not _HARMLESS.search(name)

@@ -17,8 +17,13 @@ _FENCE = re.compile(r"<(?=\s*/?\s*untrusted)", re.IGNORECASE)
 
 def clean(text: str, limit: int = 500) -> str:
     """Strip control and hidden characters, mask credentials, and cut at `limit` characters."""
-    cleaned = redact_text(_HIDDEN.sub("", text))
+    cleaned = redact_text(visible(text))
     return cleaned if len(cleaned) <= limit else f"{cleaned[: limit - 1]}…"
+
+
+def visible(text: str) -> str:
+    """Strip control and hidden characters."""
+    return text if text.isascii() and text.isprintable() else _HIDDEN.sub("", text)
 
 
 def untrusted(text: str, source: str, limit: int = 4000) -> str:

@@ -11,7 +11,16 @@ from pydantic import BaseModel
 from opswright_core.canonical import canonical_json, digest
 from opswright_core.errors import AccessDeniedError, BadInputError
 from opswright_core.pages import page, trim
-from opswright_core.redact import MASK, redact, redact_text
+from opswright_core.redact import (
+    _CAMEL,
+    _GIVEN,
+    _KEYS,
+    _VALUES,
+    MASK,
+    is_harmless,
+    redact,
+    redact_text,
+)
 from opswright_core.search import Ranker, tokens
 from opswright_core.text import clean, untrusted
 from opswright_core.verdicts import Unread, attempt, check, worst
@@ -54,6 +63,23 @@ def test_other_keys_keep_their_values(key: str) -> None:
 )
 def test_what_looks_like_a_credential_is_masked_in_free_text(secret: str) -> None:
     assert redact_text(f"before {secret} after") == f"before {MASK} after"
+
+
+PARTS = [
+    "AKIA", "ASIA", "ghp_", "gho_", "glpat-", "xoxb-", "sk-ant-", "eyJ", "eyJhbGciOiJIUzI1", ".",
+    "a" * 16, "A" * 16, "a" * 40, "://", "http", "me:pw", "me", "@host", "password", "Passwd",
+    "PWD", "passphrase", "Secret", "access_key", "api-key", "token", "authorization", "=", ": ",
+    " ", '"', "x", "bearer ", "-----BEGIN PRIVATE KEY-----", "to\u212aen", "\u017fecret",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=8))
+def test_what_the_quick_look_calls_harmless_holds_nothing_to_mask(parts: list[str]) -> None:
+    text = "".join(parts)
+    if is_harmless(text):
+        assert _VALUES.sub("", text) == text
+        assert _GIVEN.search(text) is None
+        assert not (_KEYS.search(_CAMEL.sub("_", text)))
 
 
 def test_credentials_in_a_url_are_masked() -> None:

@@ -1,13 +1,14 @@
 """What may be kept: cleaned of hidden characters and secrets, and small enough to show."""
 
+import re
 from math import isfinite
 from typing import Any, TypeVar
 
-from opswright_core.canonical import size_bytes
+from opswright_core.canonical import canonical_json, size_bytes
 from opswright_core.errors import BadInputError
 from opswright_core.pages import BUDGET_BYTES, trim
-from opswright_core.redact import redact
-from opswright_core.text import clean
+from opswright_core.redact import is_harmless, redact
+from opswright_core.text import clean, visible
 
 T = TypeVar("T")
 
@@ -16,6 +17,9 @@ RECORD_BYTES = 10_000
 
 DEEPEST = 40
 """How deep objects and lists may be nested."""
+
+LONGEST_KEY = 500
+_LONG_KEY = re.compile(rf'"[^"]{{{LONGEST_KEY + 1},}}":')
 
 RUN_BYTES = 1_000_000
 """The most that a run's plan, steps or report may hold; shown shortened."""
@@ -27,8 +31,10 @@ def kept(value: T, what: str, most_bytes: int = RECORD_BYTES) -> T:
     Raises BadInputError when it is larger than `most_bytes` of JSON, nested deeper than `DEEPEST`,
     or holds what JSON has no word for.
     """
-    tidy: T = redact(_clean(value, what, DEEPEST))
-    size = size_bytes(tidy)
+    tidy, size = value, _size_of_tidy(value)
+    if size is None:
+        tidy = redact(_clean(value, what, DEEPEST))
+        size = size_bytes(tidy)
     if size > most_bytes:
         raise BadInputError(
             f"{what} holds {size:,} bytes of JSON; at most {most_bytes:,} are kept. "
@@ -37,9 +43,31 @@ def kept(value: T, what: str, most_bytes: int = RECORD_BYTES) -> T:
     return tidy
 
 
+def _size_of_tidy(value: Any) -> int | None:
+    """How many bytes a value has that surely holds nothing to clean or refuse, else None.
+
+    Most records are such, and one look at their JSON is much quicker than one at each text.
+    """
+    try:
+        text = canonical_json(value)
+    except (RecursionError, TypeError, ValueError):
+        return None
+    if (
+        "\\" in text  # what JSON escapes: control characters, but quotes too
+        or "\x7f" in text
+        or "NaN" in text
+        or "Infinity" in text
+        or text.count("{") + text.count("[") > DEEPEST
+        or (len(text) > LONGEST_KEY and _LONG_KEY.search(text))
+        or not is_harmless(text)
+    ):
+        return None
+    return len(text)
+
+
 def _clean(value: Any, what: str, deeper: int) -> Any:
     if isinstance(value, str):
-        return clean(value, RUN_BYTES)
+        return visible(value)  # `redact` masks the secrets
     if isinstance(value, float) and not isfinite(value):
         raise BadInputError(f"{what} holds {value}, which is no number in JSON; leave it out.")
     if isinstance(value, dict | list | tuple) and not deeper:
@@ -47,7 +75,10 @@ def _clean(value: Any, what: str, deeper: int) -> Any:
             f"{what} is nested more than {DEEPEST} levels deep. Record what others need to know."
         )
     if isinstance(value, dict):
-        return {clean(str(k), 500): _clean(inner, what, deeper - 1) for k, inner in value.items()}
+        return {
+            clean(str(k), LONGEST_KEY): _clean(inner, what, deeper - 1)
+            for k, inner in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_clean(inner, what, deeper - 1) for inner in value]
     return value

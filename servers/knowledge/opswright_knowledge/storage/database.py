@@ -56,7 +56,7 @@ class Database:
                 self._dialect.lock(connection, number)
                 unit = UnitOfWork(connection, self._dialect, number, by, now)
                 yield unit
-                if unit.logged:
+                if unit.has_news:
                     self._dialect.announce(connection)
         except TROUBLE as exc:
             raise self._dialect.explain(exc) from exc

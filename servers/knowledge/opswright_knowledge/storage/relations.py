@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, select
 from opswright_core.errors import NotFoundError
 from opswright_knowledge.cycles import circles
 from opswright_knowledge.records import Direction, Reached, Resource
-from opswright_knowledge.storage.resources import CHUNK, Named
+from opswright_knowledge.storage.resource_rows import CHUNK
+from opswright_knowledge.storage.resources import Named
 from opswright_knowledge.storage.schema import resource_relations, resources
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    ColumnElement,
     Float,
     Index,
     Integer,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
 )
 
 VERSIONS = ("0001", "0002")
@@ -56,6 +58,11 @@ def _origin(*, run_id: bool = True) -> list[Column[Any]]:
         _text("step", optional=True),
         _text("at"),
     ]
+
+
+def owned(table: Table) -> ColumnElement[bool]:
+    """Whether a row is of the namespace that `UnitOfWork.run` names, for statements made once."""
+    return table.c.namespace == bindparam("own_namespace")
 
 
 namespaces = Table(

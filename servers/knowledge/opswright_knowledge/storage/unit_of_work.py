@@ -1,11 +1,21 @@
 """One transaction: who writes, when, the next revision, and the records it reaches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Executable,
+    Table,
+    bindparam,
+    insert,
+    select,
+    update,
+)
 
 from opswright_knowledge.kept import RECORD_BYTES, bounded
 from opswright_knowledge.moments import iso
@@ -25,6 +35,16 @@ from opswright_knowledge.storage.runs import Runs
 from opswright_knowledge.storage.schema import changes, namespaces
 from opswright_knowledge.storage.transfer import Transfer
 
+_OWN = namespaces.c.number == bindparam("own_namespace")
+_REVISION = select(namespaces.c.revision).where(_OWN)
+_ADVANCE = (
+    update(namespaces)
+    .where(_OWN)
+    .values(revision=namespaces.c.revision + bindparam("many"))
+    .returning(namespaces.c.revision)
+)
+_LOG = insert(changes)
+
 
 class UnitOfWork:
     """A namespace of the store within one transaction."""
@@ -43,8 +63,12 @@ class UnitOfWork:
         self.by = by
         self.time = now
         self.now = iso(now)
-        self.logged = False
+        self._logged: int | None = None
+
+    @property
+    def has_news(self) -> bool:
         """Whether there is anything new in the change log."""
+        return self._logged is not None
 
     @cached_property
     def resources(self) -> Resources:
@@ -110,11 +134,21 @@ class UnitOfWork:
         """Whether a row is of this namespace; every statement asks."""
         return table.c.namespace == self.namespace
 
+    def run(
+        self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] = {}
+    ) -> CursorResult[Any]:
+        """Run a statement that was made once (with `owned`) within this namespace."""
+        own = {"own_namespace": self.namespace}
+        if isinstance(values, Mapping):
+            return self.connection.execute(statement, {**values, **own})
+        return self.connection.execute(statement, [{**each, **own} for each in values])
+
     @property
     def revision(self) -> int:
         """The namespace's latest revision, this transaction's own included."""
-        asked = select(namespaces.c.revision).where(namespaces.c.number == self.namespace)
-        return int(self.connection.execute(asked).scalar_one_or_none() or 0)
+        if self._logged is not None:
+            return self._logged
+        return int(self.run(_REVISION).scalar_one_or_none() or 0)
 
     def log(
         self,
@@ -129,18 +163,11 @@ class UnitOfWork:
         """
         if not entries:
             return []
-        last = int(
-            self.connection.execute(
-                update(namespaces)
-                .where(namespaces.c.number == self.namespace)
-                .values(revision=namespaces.c.revision + len(entries))
-                .returning(namespaces.c.revision)
-            ).scalar_one()
-        )
+        last = int(self.run(_ADVANCE, {"many": len(entries)}).scalar_one())
         revisions = list(range(last - len(entries) + 1, last + 1))
         by = {**self.by.model_dump(), "at": self.now, "namespace": self.namespace, "kind": kind}
         self.connection.execute(
-            insert(changes),
+            _LOG,
             [
                 {
                     "revision": revision,
@@ -154,7 +181,7 @@ class UnitOfWork:
                 )
             ],
         )
-        self.logged = True
+        self._logged = last
         return revisions
 
     def origin(self, revision: int) -> dict[str, Any]:
