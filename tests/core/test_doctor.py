@@ -46,9 +46,9 @@ DEPENDENT = frozenset(
         "autoscaling:CreateOrUpdateTags", "budgets:TagResource", "cloudwatch:TagResource",
         "ec2:CreateTags", "ec2:RunInstances", "elasticloadbalancing:AddTags",
         "iam:CreateServiceLinkedRole", "iam:PassRole", "iam:TagInstanceProfile", "iam:TagRole",
-        "rds:AddTagsToResource", "rds:CreateDBSnapshot", "s3:DeleteObjectVersion",
-        "s3:GetObjectVersion",
-        "s3:PutBucketOwnershipControls", "secretsmanager:CreateSecret",
+        "rds:AddTagsToResource", "rds:CreateDBSnapshot", "route53:AssociateVPCWithHostedZone",
+        "s3:DeleteObjectVersion", "s3:GetObjectVersion", "s3:PutBucketOwnershipControls",
+        "secretsmanager:CreateSecret",
         "secretsmanager:TagResource", "sns:TagResource",
     }
 )  # fmt: skip

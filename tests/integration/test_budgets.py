@@ -34,6 +34,7 @@ READS: list[tuple[str, str, dict[str, Any]]] = [
     ("aws_devops", "verify_high_availability", {"vpc_id": VPC}),
     ("aws_devops", "check_reachability", PATH),
     ("aws_devops", "draw_topology", {"vpc": VPC}),
+    ("aws_devops", "check_session_access", {"vpc_id": VPC}),
     ("aws_devops", "get_stack", {"name": "shop", "events": 100}),
     ("aws_devops", "find_operation", {"query": "describe all instances", "limit": 30}),
     ("aws_devops", "describe_operation", RUN_INSTANCES),

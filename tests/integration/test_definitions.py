@@ -36,6 +36,7 @@ VERBS = {
     "describe",
     "diagnose",
     "draw",
+    "enable",
     "estimate",
     "explain",
     "export",

@@ -1,7 +1,8 @@
 """Divides a network's address range into subnets: pure arithmetic."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Network, NetmaskValueError, ip_network
+from ipaddress import AddressValueError, IPv4Network, IPv6Network, NetmaskValueError, ip_network
 from typing import Literal
 
 from opswright_core.errors import BadInputError
@@ -77,3 +78,18 @@ def overlapping(cidr: str, others: dict[str, str]) -> list[str]:
     """Of `{vpc_id: cidr}`, the ids whose ranges overlap this one."""
     network = parse_cidr(cidr)
     return [vpc_id for vpc_id, other in others.items() if network.overlaps(ip_network(other))]
+
+
+def lay_out_ipv6(block: str, subnets: Mapping[str, str | None]) -> dict[str, str]:
+    """A /64 of the block for each subnet: the one it has (`{id: its /64 or None}`), or a free one.
+
+    Raises BadInputError when the block has none left.
+    """
+    taken = {IPv6Network(cidr) for cidr in subnets.values() if cidr}
+    free = (cidr for cidr in IPv6Network(block).subnets(new_prefix=64) if cidr not in taken)
+    laid: dict[str, str] = {}
+    for subnet_id, cidr in subnets.items():
+        if cidr is None and (found := next(free, None)) is None:
+            raise BadInputError(f"{block} has no /64 left for {subnet_id}.")
+        laid[subnet_id] = cidr or str(found)
+    return laid

@@ -65,9 +65,13 @@ class Request:
         """EC2's `Filters` for what this request made."""
         return [{"Name": f"tag:{REQUEST_TAG}", "Values": [self.id]}]
 
+    def made(self, tags: Mapping[str, str]) -> bool:
+        """Whether the tags say that this same request made what carries them."""
+        return tags.get(REQUEST_TAG) == self.id
+
     def claim(self, what: str, tags: Mapping[str, str]) -> None:
         """Raise ConflictError unless the tags say that this same request made `what`."""
-        if tags.get(REQUEST_TAG) == self.id:
+        if self.made(tags):
             return
         maker = (
             "by opswright with other settings"

@@ -11,7 +11,7 @@ from opswright_aws_devops.cloudformation.undo import StackUndo
 from opswright_aws_devops.dns.records import RESTORE_RECORD, RecordUndo
 from opswright_aws_devops.permissions import PERMISSIONS
 from opswright_aws_devops.queue_policies import REMOVE_STATEMENT, StatementUndo
-from opswright_aws_devops.skills import building, hosting, inspection, messaging
+from opswright_aws_devops.skills import access, building, hosting, inspection, messaging
 from opswright_aws_devops.tools import (
     availability,
     buckets,
@@ -22,8 +22,10 @@ from opswright_aws_devops.tools import (
     databases,
     dns_records,
     drift,
+    endpoints,
     hosted_zones,
     inventory,
+    ipv6,
     load_balancers,
     network,
     operations,
@@ -32,6 +34,7 @@ from opswright_aws_devops.tools import (
     reachability,
     security_groups,
     service_roles,
+    session_access,
     stacks,
     topics,
     topology,
@@ -60,6 +63,9 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             availability.verify_high_availability,
             reachability.check_reachability,
             topology.draw_topology,
+            session_access.check_session_access,
+            endpoints.create_vpc_endpoints,
+            ipv6.enable_ipv6,
             stacks.get_stack,
             stacks.find_stack_drift,
             stacks.deploy_stack,
@@ -99,6 +105,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             messaging.create_message_queue,
             hosting.host_static_website,
             hosting.point_name_at_load_balancer,
+            access.provide_session_access,
         ],
         requirements=[
             "AWS credentials: a profile, SSO or a role",

@@ -10,6 +10,7 @@ from opswright_aws_devops.permissions import (
     building,
     edge,
     messaging,
+    networking,
     reading,
     stacks,
     verifying,
@@ -24,6 +25,7 @@ _LOOKS = tuple(
                 **building.PERMISSIONS,
                 **edge.PERMISSIONS,
                 **messaging.PERMISSIONS,
+                **networking.PERMISSIONS,
             }.values()
             for action in actions
             if action.partition(":")[2].startswith(("Describe", "Get", "List"))
@@ -41,6 +43,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     **building.PERMISSIONS,
     **edge.PERMISSIONS,
     **messaging.PERMISSIONS,
+    **networking.PERMISSIONS,
     "find_drift": _LOOKS,
     "preview_undo": _LOOKS,
     # None by themselves: what they may call, the operator grants.

@@ -58,6 +58,11 @@ class Design:
             *(create("ec2:natgateway", f"{name}-{az}") for az in self.nat_azs),
         ]
 
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of its parts."""
+        return list(dict.fromkeys(part.type for part in self.parts))
+
 
 @write_tool()
 def create_network(
@@ -111,7 +116,7 @@ def _plan(a: Aws, design: Design) -> ChangePlan:
         tags = tags_of(vpc.get("Tags"))
         if tags.get("Name") == request.name:
             request.claim(f"VPC {vpc['VpcId']}", tags)
-    known = known_parts(a, request)
+    known = known_parts(a, request, design.kinds)
     others = {v["VpcId"]: v["CidrBlock"] for v in vpcs if v["VpcId"] not in known.values()}
     warnings = [
         f"{cidr} overlaps {vpc_id} ({others[vpc_id]}): the two can never be peered."
@@ -135,7 +140,7 @@ def _plan(a: Aws, design: Design) -> ChangePlan:
 
 def _apply(a: Aws, rec: Recorder, design: Design, target: AwsTarget) -> Network:
     ec2, name, azs = a.client("ec2"), design.name, design.azs
-    maker = Ec2Maker(a, rec, design.request, target, known_parts(a, design.request))
+    maker = Ec2Maker(a, rec, design.request, target, known_parts(a, design.request, design.kinds))
     vpc_id = maker.make("ec2:vpc", name, CidrBlock=design.cidr)
     rec.wait(
         f"VPC {vpc_id} available",
