@@ -96,7 +96,7 @@ def outstanding(wanted: Sequence[Action], known: Collection[str]) -> list[Action
     if missing:
         return missing
     first = wanted[0]
-    detail = "there already from the same request: journalled here and verified, nothing is made"
+    detail = "there already from the same request: journalled here and verified; undo deletes it"
     return [Action(verb="modify", type=first.type, name=first.name, detail=detail)]
 
 
