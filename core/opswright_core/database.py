@@ -66,7 +66,8 @@ def sqlite_engine(url: "URL | str", path: Path | None, **options: Any) -> "Engin
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
             path.touch(mode=0o600)
-    engine = create_engine(url, **options)
+    of_driver = {"factory": _Connection, **options.pop("connect_args", {})}
+    engine = create_engine(url, connect_args=of_driver, **options)
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _: Any) -> None:
