@@ -10,7 +10,7 @@ from typing import Any
 
 Permissions = Mapping[str, tuple[str, ...]]
 
-_PREFIXES = {"monitoring": "cloudwatch"}
+_PREFIXES = {"monitoring": "cloudwatch", "tagging": "tag"}
 """Where the prefix of a service's actions is not the name that its requests are signed with."""
 
 _ACTIONS = {

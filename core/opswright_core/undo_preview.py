@@ -64,7 +64,7 @@ def preview_undo(
     Says what is gone already, what differs from what was made, and what has to be undone before.
     """
     rt = runtime()
-    standing = [r for r in _recent(rt) if _stands(r)]
+    standing = standing_changes(rt)
     chosen = [load(rt, change_id)] if change_id else standing[:last]
     together = {record.change_id for record in chosen}
     with time_limit(READ_SECONDS):
@@ -81,12 +81,10 @@ def preview_undo(
     )
 
 
-def _recent(rt: Runtime) -> list[Record]:
-    return [load(rt, change_id) for change_id in rt.journal.recent(LOOKED_BACK)]
-
-
-def _stands(record: Record) -> bool:
-    return record.status != "undone" and bool(record.undo_steps)
+def standing_changes(rt: Runtime) -> list[Record]:
+    """The changes of this server that could be undone, newest first."""
+    recent = (load(rt, change_id) for change_id in rt.journal.recent(LOOKED_BACK))
+    return [record for record in recent if record.status != "undone" and record.undo_steps]
 
 
 def _previewed(
@@ -99,7 +97,7 @@ def _previewed(
         summary=record.summary,
         steps=steps,
         differs=_differs(rt, record),
-        blocked_by=_blockers(rt, record, standing, together),
+        blocked_by=blockers(rt, record, standing, together),
     )
 
 
@@ -124,7 +122,8 @@ def _differs(rt: Runtime, record: Record) -> list[str]:
     ]
 
 
-def _blockers(rt: Runtime, record: Record, standing: list[Record], together: set[str]) -> list[str]:
+def blockers(rt: Runtime, record: Record, standing: list[Record], together: set[str]) -> list[str]:
+    """Why undoing a change would be refused or fail now; those of `together` are undone with it."""
     if record.status == "undone":
         return [f"It has been undone already, by {record.undone_by}."]
     blockers = []
@@ -144,12 +143,12 @@ def _blockers(rt: Runtime, record: Record, standing: list[Record], together: set
     blockers += [
         f"{user.change_id} ({user.summary}) uses what it made; undo that first."
         for user in standing
-        if user.change_id not in {record.change_id, *together} and _uses(user, ids)
+        if user.change_id not in {record.change_id, *together} and uses(user, ids)
     ]
     return blockers
 
 
-def _uses(user: Record, ids: list[str]) -> bool:
+def uses(user: Record, ids: list[str]) -> bool:
     """Whether a change was given one of those ids, as a whole word."""
     given = canonical_json(user.arguments)
     return any(re.search(rf"(?<![\w/-]){re.escape(one)}(?![\w-])", given) for one in ids)

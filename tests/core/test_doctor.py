@@ -82,10 +82,11 @@ def operations() -> dict[str, list[tuple[str, str]]]:
 USED = frozenset(
     {
         "accessanalyzer", "acm", "apigateway", "apigatewayv2", "application-autoscaling",
-        "autoscaling", "budgets", "ce", "cloudformation", "cloudfront", "cloudtrail",
-        "cloudwatch", "config", "ec2", "ecr", "ecs", "efs", "elbv2", "events", "guardduty", "iam",
-        "kms", "lambda", "logs", "pricing", "rds", "route53", "s3", "s3control", "savingsplans",
-        "secretsmanager", "securityhub", "service-quotas", "sns", "sqs", "ssm", "sts",
+        "autoscaling", "budgets", "ce", "cloudformation", "cloudfront", "cloudtrail", "cloudwatch",
+        "config", "ec2", "ecr", "ecs", "efs", "elbv2", "events", "guardduty", "iam", "kms",
+        "lambda", "logs", "pricing", "rds", "resourcegroupstaggingapi", "route53", "s3",
+        "s3control", "savingsplans", "secretsmanager", "securityhub", "service-quotas", "sns",
+        "sqs", "ssm", "sts",
     }
 )  # fmt: skip
 """The services that the servers call."""
@@ -161,6 +162,7 @@ async def test_the_policy_of_every_toolset_comes_in_documents_that_fit_a_managed
 
 SAMPLES: dict[str, dict[str, Any]] = {
     "get_resource": {"resource_id": "VPC"},
+    "preview_teardown": {"application": "shop"},
     "verify_high_availability": {"vpc_id": "VPC"},
     "check_reachability": {"source": "INSTANCE", "destination": "INSTANCE", "port": 80},
     "review_application": {"vpc_id": "VPC"},

@@ -100,6 +100,7 @@ WALKED: list[tuple[str, str, dict[str, Any], int]] = [
 ELSEWHERE = {
     "find_stack_drift": "a comparison that this account never finishes; pages of core",
     "find_drift": "ten changes of a journal at a time: pages of core",
+    "preview_teardown": "changes of a journal and fifty ARNs, shortened by core: tests/core",
     "preview_undo": "twenty changes of a journal, shortened by core: tests/core",
     "explain_finding": "one entry of a fixed catalogue",
     "scan_dependencies": "a folder, no account; pages of core",

@@ -11,7 +11,7 @@ from opswright_aws_devops.cloudformation.undo import StackUndo
 from opswright_aws_devops.dns.records import RESTORE_RECORD, RecordUndo
 from opswright_aws_devops.permissions import PERMISSIONS
 from opswright_aws_devops.queue_policies import REMOVE_STATEMENT, StatementUndo
-from opswright_aws_devops.skills import access, building, hosting, inspection, messaging
+from opswright_aws_devops.skills import access, building, hosting, inspection, messaging, removal
 from opswright_aws_devops.tools import (
     availability,
     buckets,
@@ -36,6 +36,7 @@ from opswright_aws_devops.tools import (
     service_roles,
     session_access,
     stacks,
+    teardown,
     topics,
     topology,
     web_tier,
@@ -88,6 +89,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             calls.read_aws,
             calls.change_aws,
             quotas.check_quota,
+            teardown.preview_teardown,
             drift.find_drift,
             container_repositories.create_container_repository,
             service_roles.create_service_role,
@@ -103,6 +105,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             building.build_network,
             building.build_three_tier,
             messaging.create_message_queue,
+            removal.tear_down_application,
             hosting.host_static_website,
             hosting.point_name_at_load_balancer,
             access.provide_session_access,

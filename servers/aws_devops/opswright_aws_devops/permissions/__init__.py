@@ -46,6 +46,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     **networking.PERMISSIONS,
     "find_drift": _LOOKS,
     "preview_undo": _LOOKS,
+    "preview_teardown": (*_LOOKS, "tag:GetResources"),
     # None by themselves: what they may call, the operator grants.
     "find_operation": (),
     "describe_operation": (),
