@@ -3,10 +3,10 @@
 import hashlib
 import mimetypes
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from opswright_aws_devops.folders import walk
 from opswright_core.errors import BadInputError, ConflictError
 from opswright_core.local_paths import local_path
 
@@ -63,7 +63,7 @@ def scan(text: str) -> Folder:
     root = root.resolve()
     files: list[SiteFile] = []
     skipped: list[str] = []
-    for path in _walk(root, skipped):
+    for path in walk(root, skipped):
         key = path.relative_to(root).as_posix()
         size = path.stat().st_size
         if size > MOST_BYTES:
@@ -75,18 +75,6 @@ def scan(text: str) -> Folder:
             )
         files.append(SiteFile(key, path, size, md5_of(path)))
     return Folder(files, skipped)
-
-
-def _walk(folder: Path, skipped: list[str]) -> Iterator[Path]:
-    """Files below a folder, in order; hidden ones (`.git`, `.env`) and links are left out."""
-    for path in sorted(folder.iterdir()):
-        hidden = path.name.startswith(".") and path.name != ".well-known"
-        if hidden or path.is_symlink() or not path.name.isprintable():
-            skipped.append(path.name.encode("ascii", "replace").decode())
-        elif path.is_dir():
-            yield from _walk(path, skipped)
-        elif path.is_file():
-            yield path
 
 
 def md5_of(path: Path) -> str:
