@@ -9,6 +9,8 @@ _STACKS = (
 )
 
 PERMISSIONS: dict[str, tuple[str, ...]] = {
+    "review_template": ("cloudformation:DescribeStacks", "cloudformation:GetTemplate"),
+    "review_terraform_plan": (),
     "get_stack": _STACKS,
     "find_stack_drift": (
         *_STACKS,

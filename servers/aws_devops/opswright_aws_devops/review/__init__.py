@@ -1,0 +1,1 @@
+"""Reviews of what is only written down yet: CloudFormation templates, Terraform plans."""
