@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from tests.aws_devops.conftest import Agent
+from tests.conftest import need
 
 from opswright_aws_devops.cloudformation.change_sets import actions, warnings
 from opswright_aws_devops.cloudformation.failures import root_cause
+from opswright_aws_devops.cloudformation.lint import is_installed
 from opswright_aws_devops.cloudformation.templates import keep, kept
 from opswright_aws_devops.server import create_server
 from opswright_core.errors import NotFoundError
@@ -72,6 +74,27 @@ async def test_a_stack_is_deployed_once_however_often_it_is_asked_for(
     again = await stacks.call("deploy_stack", name="shop", template=QUEUES)
     assert again["reused"]
     assert again["change_id"] == first["change_id"]
+
+
+async def test_a_plan_tells_what_cfn_lint_finds(stacks: Agent) -> None:
+    need("cfn-lint", is_installed(), "the extra lint is not installed")
+    odd = QUEUES.replace("Parameters:", "Parameters:\n  Unused: {Type: String, Default: x}")
+    planned = await stacks.call("deploy_stack", name="shop", template=odd, dry_run=True)
+    (told,) = planned["plan"]["warnings"]
+    assert told.startswith("cfn-lint: W2001 Parameters/Unused (line 3)")
+
+
+async def test_what_happens_in_a_stack_is_told_while_it_is_waited_for(stacks: Agent) -> None:
+    told: list[str] = []
+
+    async def hear(done: float, total: float | None, message: str | None) -> None:
+        told.append(message or "")
+
+    arguments = {"name": "shop", "template": LARGER}
+    await stacks.client.call_tool("deploy_stack", arguments, progress_handler=hear)
+    for queue in ("Jobs", "Late"):
+        begun, ended = f"{queue}: create in progress", f"{queue}: create complete"
+        assert told.index(begun) < told.index(ended)
 
 
 async def test_undoing_a_new_stack_deletes_it(stacks: Agent, stack_cloud: Clients) -> None:

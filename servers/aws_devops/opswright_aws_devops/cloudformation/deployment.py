@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from opswright_aws_devops.cloudformation.change_sets import DATA_LOSS, actions, warnings
+from opswright_aws_devops.cloudformation.failures import last_operation
+from opswright_aws_devops.cloudformation.lint import lint_warnings
 from opswright_aws_devops.cloudformation.stacks import (
     RETURN_STACK,
     STACK,
@@ -24,7 +26,7 @@ from opswright_aws_devops.cloudformation.stacks import (
     parameters_of,
     resources_of,
 )
-from opswright_aws_devops.cloudformation.templates import keep, parsed
+from opswright_aws_devops.cloudformation.templates import Template, keep, parsed
 from opswright_core.aws import Aws, AwsTarget
 from opswright_core.canonical import digest
 from opswright_core.changes import ChangePlan, ResourceRef
@@ -54,13 +56,18 @@ class Deployment:
     """One stack and what it is to become."""
 
     def __init__(
-        self, a: Aws, name: str, body: str, parameters: dict[str, str], capabilities: list[str]
+        self,
+        a: Aws,
+        name: str,
+        template: Template,
+        parameters: dict[str, str],
+        capabilities: list[str],
     ) -> None:
         self._a, self._cfn = a, a.client("cloudformation")
-        self._name, self._body, self._parameters = name, body, parameters
+        self._name, self._template, self._parameters = name, template, parameters
         self._request: dict[str, Any] = {
             "StackName": name,
-            "TemplateBody": body,
+            "TemplateBody": template.text,
             "Parameters": [
                 {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
             ],
@@ -79,7 +86,7 @@ class Deployment:
         return ChangePlan(
             summary=f"{verb} stack {self._name}: {_counted(changes)}",
             actions=actions(changes),
-            warnings=told,
+            warnings=told + lint_warnings(self._template.text, self._a.region),
             reversible=not any(warning.startswith(DATA_LOSS) for warning in told),
             observed={
                 "stack": stack and [stack["StackId"], str(stack.get("LastUpdatedTime"))],
@@ -89,7 +96,7 @@ class Deployment:
 
     def _check(self) -> None:
         """Raise BadInputError for a template that CloudFormation refuses, or that asks for more."""
-        said = self._cfn.validate_template(TemplateBody=self._body)
+        said = self._cfn.validate_template(TemplateBody=self._template.text)
         missing = set(said.get("Capabilities", [])) - set(self._request["Capabilities"])
         if (
             missing == {"CAPABILITY_IAM"}
@@ -102,7 +109,7 @@ class Deployment:
                 f"({clean(said.get('CapabilitiesReason', ''), 200)}); "
                 "name them in `capabilities` if that is meant."
             )
-        declared = parsed(self._body).get("Parameters") or {}
+        declared = self._template.content.get("Parameters") or {}
         secret = {key for key, own in declared.items() if str(own.get("NoEcho")).lower() == "true"}
         if bare := [
             key for key in secret & self._parameters.keys()
@@ -245,14 +252,16 @@ class Deployment:
         ]
 
     def _wait(self, rec: Recorder, stack_id: str) -> None:
+        told: set[str] = set()
+
         def ended() -> bool:
+            """Tell every event since the last look, oldest first."""
             stack = must_find_stack(self._a, stack_id)
-            if not is_over(stack["StackStatus"]):
-                newest = attempt(lambda: events_of(self._a, stack_id)[0])
-                if not isinstance(newest, Unread):
-                    rec.progress(
-                        f"{newest['LogicalResourceId']}: {newest['ResourceStatus'].lower()}"
-                    )
+            events = attempt(lambda: last_operation(events_of(self._a, stack_id)))
+            for event in [] if isinstance(events, Unread) else reversed(events):
+                if event["EventId"] not in told:
+                    told.add(event["EventId"])
+                    rec.progress(_told(event))
             return is_over(stack["StackStatus"])
 
         rec.wait(f"stack {self._name}", ended, timeout_seconds=TIMEOUT_SECONDS)
@@ -306,8 +315,13 @@ class Deployment:
 
     def _has_template(self, stack_id: str) -> bool:
         found = self._cfn.get_template(StackName=stack_id, TemplateStage="Original")["TemplateBody"]
-        mine = parsed(self._body)
-        return (parsed(found) if isinstance(found, str) else found) == mine
+        return (parsed(found) if isinstance(found, str) else found) == self._template.content
+
+
+def _told(event: dict[str, Any]) -> str:
+    reason = clean(event.get("ResourceStatusReason", ""), 200)
+    status = event["ResourceStatus"].lower().replace("_", " ")
+    return f"{event['LogicalResourceId']}: {status}{f' ({reason})' if reason else ''}"
 
 
 def _counted(changes: list[dict[str, Any]]) -> str:

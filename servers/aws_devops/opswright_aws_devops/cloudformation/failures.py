@@ -60,7 +60,7 @@ def root_cause(
     those of a nested stack by its ARN.
     """
     failed = [
-        event for event in _last_operation(events)
+        event for event in last_operation(events)
         if event["ResourceStatus"].endswith("_FAILED")
         and not _CAUSED.search(event.get("ResourceStatusReason", ""))
     ]  # fmt: skip
@@ -83,7 +83,7 @@ def root_cause(
     )
 
 
-def _last_operation(events: Events) -> list[dict[str, Any]]:
+def last_operation(events: Events) -> list[dict[str, Any]]:
     """The events since the stack itself last began to be created, updated or deleted."""
     taken = []
     for event in events:

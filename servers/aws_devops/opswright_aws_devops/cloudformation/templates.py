@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,22 @@ MOST_BYTES = 51_200
 """What CloudFormation takes in a request; larger ones must lie in S3 (its quota page)."""
 
 
+@dataclass(frozen=True)
+class Template:
+    """A template as it was written, and the same as data (see `parsed`)."""
+
+    text: str
+    content: dict[str, Any]
+
+
+def read_template(given: str) -> Template:
+    """The template that was given as text, or as the path of a file. Raises BadInputError."""
+    text = template_text(given)
+    return Template(text, parsed(text))
+
+
 def template_text(given: str) -> str:
-    """The template that was given as text, or as the path of a file.
+    """The text of a template that was given as text, or as the path of a file.
 
     Raises BadInputError for what is neither, and for one that is too large.
     """

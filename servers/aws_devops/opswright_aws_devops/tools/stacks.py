@@ -24,7 +24,7 @@ from opswright_aws_devops.cloudformation.stacks import (
     parameters_of,
     resources_of,
 )
-from opswright_aws_devops.cloudformation.templates import parsed, template_text
+from opswright_aws_devops.cloudformation.templates import read_template
 from opswright_core.aws import HERE, Target
 from opswright_core.changes import Scope, Work
 from opswright_core.pages import Page, page
@@ -124,9 +124,7 @@ def deploy_stack(
 ) -> Work[Stack]:
     """Create or update a stack; the plan is its change set: replacements and data loss named."""
     a = aws(target)
-    body = template_text(template)
-    parsed(body)
-    deployment = Deployment(a, name, body, parameters, list(capabilities))
+    deployment = Deployment(a, name, read_template(template), parameters, list(capabilities))
     return Work(
         scope=Scope.of(a),
         plan=deployment.plan,
