@@ -4,6 +4,7 @@ boto3 is imported on first use, so that a server answers tools/list without it.
 """
 
 import functools
+import json
 import os
 import re
 import threading
@@ -244,10 +245,28 @@ def _session(core: Any, region: str | None) -> Any:
 
 @functools.cache
 def service_models(data_path: str | None) -> Any:
-    """The process's one loader of botocore's models of services; it keeps what it read."""
-    from botocore.loaders import create_loader
+    """The process's one loader of botocore's models of services; it keeps what it read.
 
-    return create_loader(data_path)
+    Without the models' documentation, which calls do not need and which is much of what they weigh.
+    """
+    from botocore.loaders import JSONFileLoader, create_loader
+
+    class Undocumented(JSONFileLoader):  # type: ignore[misc]
+        def _load_file(self, full_path: str, open_method: Any) -> Any:
+            if not os.path.isfile(full_path):
+                return None
+            with open_method(full_path, "rb") as file:
+                return json.load(file, object_hook=_without_documentation)
+
+    loader = create_loader(data_path)
+    loader.file_loader = Undocumented()
+    return loader
+
+
+def _without_documentation(part: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(part.get("documentation"), str):  # a shape's member may be called that, too
+        part["documentation"] = ""
+    return part
 
 
 def _named(region: str) -> None:

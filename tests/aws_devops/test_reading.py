@@ -10,10 +10,10 @@ from tests.denied import DeniedSessions
 
 from opswright_aws_devops.packet_filters import acl_allows, group_allows
 from opswright_aws_devops.resource_kinds import KINDS
+from opswright_aws_devops.resource_kinds.reading import read_all
 from opswright_aws_devops.routing import next_hop, table_of
 from opswright_aws_devops.server import create_server
 from opswright_aws_devops.tools.availability import VpcState, judge
-from opswright_aws_devops.tools.inventory import read_all
 from opswright_core.aws import Aws
 from opswright_core.settings import Settings
 from opswright_core.verdicts import Unread
@@ -112,9 +112,11 @@ async def test_what_may_not_be_read_is_named_with_the_permission_to_grant() -> N
         def client(self, service: str) -> None:
             return None
 
-    read, unread = read_all(cast("Aws", Denied()), KINDS)
-    assert read == []
-    assert len(unread) == 1
+    reading = read_all(cast("Aws", Denied()), KINDS)
+    unread = reading.unread
+    assert reading.found == []
+    assert reading.failed == {"rds:db", "rds:cluster", "rds:subnet-group"}
+    assert len(unread) == 3
     assert unread[0].startswith("rds:db: ")
     assert "Grant" in unread[0]
     assert "DescribeDBInstances" in unread[0]

@@ -82,11 +82,11 @@ def operations() -> dict[str, list[tuple[str, str]]]:
 USED = frozenset(
     {
         "accessanalyzer", "acm", "apigateway", "apigatewayv2", "application-autoscaling",
-        "autoscaling", "budgets", "ce", "cloudformation", "cloudfront", "cloudtrail", "cloudwatch",
-        "config", "ec2", "ecr", "ecs", "efs", "elbv2", "events", "guardduty", "iam", "kms",
-        "lambda", "logs", "pricing", "rds", "resourcegroupstaggingapi", "route53", "s3",
-        "s3control", "savingsplans", "secretsmanager", "securityhub", "service-quotas", "sns",
-        "sqs", "ssm", "sts",
+        "autoscaling", "budgets", "ce", "cloudformation", "cloudfront", "cloudtrail",
+        "cloudwatch", "config", "dynamodb", "ec2", "ecr", "ecs", "efs", "eks", "elbv2", "events",
+        "guardduty", "iam", "kms", "lambda", "logs", "pricing", "rds", "resourcegroupstaggingapi",
+        "route53", "s3", "s3control", "savingsplans",
+        "secretsmanager", "securityhub", "service-quotas", "sns", "sqs", "ssm", "sts",
     }
 )  # fmt: skip
 """The services that the servers call."""

@@ -177,7 +177,30 @@ def _record(name: str, number: int) -> str:
     )
 
 
+CLUSTERS, SERVICES = 50, 100
+"""Clusters of containers, and services of each: `MANY` in all."""
+
+
+def _clusters(arguments: dict[str, Any]) -> dict[str, Any]:
+    names = [_text("clusterArn", number) for number in range(CLUSTERS)]
+    return {"clusterArns": names, "clusters": names}  # of ECS, and of EKS
+
+
+def _services(arguments: dict[str, Any]) -> dict[str, Any]:
+    cluster = arguments["cluster"].rpartition("/")[2]
+    return {"serviceArns": [_text(f"{cluster}servicearn", n) for n in range(SERVICES)]}
+
+
+def _described_services(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "services": [{"serviceArn": arn, "serviceName": arn[-9:]} for arn in arguments["services"]]
+    }
+
+
 _OWN = {
+    "ListClusters": _clusters,
+    "ListServices": _services,
+    "DescribeServices": _described_services,
     "GetParametersByPath": _records,
     "GetParameterHistory": _record_history,
     "GenerateCredentialReport": _report_made,

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from opswright_aws_devops.routing import next_hop, table_of
+from opswright_aws_devops.routing import next_hop, tables_of
 from opswright_core.aws import Aws
 from opswright_core.verdicts import Check, check
 
@@ -66,7 +66,8 @@ def judge_network(network: Network, state: NetworkState) -> list[Check]:
         if nat["State"] == "available"
     }
     hops = {
-        subnet_id: next_hop(table_of(subnet_id, state.tables)) or "none" for subnet_id in zone_of
+        subnet_id: next_hop(table) or "none"
+        for subnet_id, table in tables_of(zone_of, state.tables).items()
     }
     one_nat = len(network.nat_gateway_ids) == 1
 

@@ -1,22 +1,33 @@
 """Reads route tables: which one a subnet uses, and where it sends a destination."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 ANYWHERE = "0.0.0.0/0"
 
 
-def table_of(subnet_id: str, tables: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The route table of a subnet, of those of its VPC: the associated one, else the main one."""
+def tables_of(
+    subnet_ids: Iterable[str], tables: Sequence[dict[str, Any]]
+) -> dict[str, dict[str, Any] | None]:
+    """The route table of each subnet, of those of its VPC: the associated one, else the main one.
+
+    The tables are gone through once, however many subnets there are.
+    """
     main = None
+    own: dict[str, dict[str, Any]] = {}
     for table in tables:
         for association in table.get("Associations", []):
-            if association.get("SubnetId") == subnet_id:
-                return table
+            if "SubnetId" in association:
+                own[association["SubnetId"]] = table
             if association.get("Main"):
                 main = table
-    return main
+    return {subnet_id: own.get(subnet_id, main) for subnet_id in subnet_ids}
+
+
+def table_of(subnet_id: str, tables: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The route table of one subnet; of many, `tables_of` is quicker."""
+    return tables_of([subnet_id], tables)[subnet_id]
 
 
 def next_hop(table: dict[str, Any] | None, destination: str = ANYWHERE) -> str | None:

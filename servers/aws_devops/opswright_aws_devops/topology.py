@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from opswright_aws_devops.routing import next_hop, table_of
+from opswright_aws_devops.routing import next_hop, tables_of
 from opswright_core.aws import Aws, tags_of
 from opswright_core.text import clean
 from opswright_core.verdicts import Unread, attempt
@@ -163,7 +163,11 @@ def load_parts(a: Aws, vpc: dict[str, Any]) -> VpcParts:
 
 def lay_out(parts: VpcParts, region: str) -> Topology:
     """Put a VPC's parts in their places and draw the arrows. Pure."""
-    subnets = [_subnet(subnet, parts.tables) for subnet in parts.subnets]
+    tables = tables_of((subnet["SubnetId"] for subnet in parts.subnets), parts.tables)
+    subnets = [
+        _subnet(subnet, tables[subnet["SubnetId"]], is_read=bool(parts.tables))
+        for subnet in parts.subnets
+    ]
     nodes = [
         *([Node(id=INTERNET, kind="internet", name="Internet")] if parts.gateways else []),
         *(Node(id=g["InternetGatewayId"], kind="gateway", name=_name(g, g["InternetGatewayId"]))
@@ -192,9 +196,9 @@ def lay_out(parts: VpcParts, region: str) -> Topology:
 _TIERS: tuple[Exit, ...] = ("internet gateway", "NAT gateway", "none", "unknown")
 
 
-def _subnet(subnet: dict[str, Any], tables: Items) -> Subnet:
-    via = next_hop(table_of(subnet["SubnetId"], tables)) or ""
-    way: Exit = "none" if tables else "unknown"
+def _subnet(subnet: dict[str, Any], table: dict[str, Any] | None, *, is_read: bool) -> Subnet:
+    via = next_hop(table) or ""
+    way: Exit = "none" if is_read else "unknown"
     if via.startswith("igw-"):
         way = "internet gateway"
     elif via:

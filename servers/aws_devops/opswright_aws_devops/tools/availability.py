@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from opswright_aws_devops.placement import VpcId, must_find_vpc
 from opswright_aws_devops.resource_kinds import values_in
-from opswright_aws_devops.routing import next_hop, table_of
+from opswright_aws_devops.routing import next_hop, tables_of
 from opswright_core.aws import HERE, Aws, Target, tags_of
 from opswright_core.parallel import each
 from opswright_core.runtime import aws
@@ -203,7 +203,7 @@ def _nats(state: VpcState) -> list[Check]:
         return [check(name, state.nats)]
     zone_of = {subnet["SubnetId"]: subnet["AvailabilityZone"] for subnet in state.subnets}
     nat_zone = {nat["NatGatewayId"]: zone_of.get(nat["SubnetId"]) for nat in state.nats}
-    hops = {s: next_hop(table_of(s, state.tables)) or "" for s in zone_of}
+    hops = {s: next_hop(table) or "" for s, table in tables_of(zone_of, state.tables).items()}
     return [
         check(
             name,

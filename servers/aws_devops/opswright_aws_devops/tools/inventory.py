@@ -7,27 +7,26 @@ from pydantic import BaseModel, Field
 
 from opswright_aws_devops.resource_kinds import (
     KINDS,
+    Items,
     Resource,
     ResourceKind,
     as_resource,
     in_vpc,
-    read_kind,
     values_in,
 )
+from opswright_aws_devops.resource_kinds.reading import Reading, read_all, read_kinds
 from opswright_core.aws import HERE, Aws, Target
 from opswright_core.errors import BadInputError, NotFoundError
 from opswright_core.pages import Page, page
-from opswright_core.parallel import each
 from opswright_core.regions import WideTarget, is_wide, over_regions
 from opswright_core.runtime import aws, runtime
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
-from opswright_core.verdicts import Unread, attempt
+from opswright_core.verdicts import Unread
 
-_KINDS_AT_ONCE = 4
-"""Of each region; several regions are read side by side as well."""
+_ONE_OF_MANY = 4
+"""Kinds at once of a region that is read beside others."""
 
-Read = tuple[ResourceKind, dict[str, Any]]
 Cursor = Annotated[str, Field(description="From the page before")] | None
 
 
@@ -58,23 +57,23 @@ def list_resources(
     target: WideTarget = HERE,
 ) -> Page[Resource]:
     """List what is there, by type, tag or VPC."""
-    kinds = _chosen(types)
-    account_wide = [kind for kind in kinds if kind.is_account_wide and not vpc_id]
-    regional = [kind for kind in kinds if not kind.is_account_wide]
+    kinds = [kind for kind in _chosen(types) if not vpc_id or kind.vpc]
     wide = is_wide(target)
+    once = [kind for kind in kinds if kind.is_account_wide and wide]
+    each_region = [kind for kind in kinds if kind not in once]
 
-    def read(a: Aws) -> tuple[list[Resource], list[str]] | Unread:
-        found, unread = _matching(a, regional, tag, vpc_id)
-        if wide and len(unread) == len(regional) > 0:
-            return Unread(operation="", reason=f"nothing could be read, first {unread[0]}")
-        return found, unread
+    def read(a: Aws) -> Reading[Resource] | Unread:
+        found = _matching(a, each_region, tag, vpc_id, *([_ONE_OF_MANY] if wide else []))
+        if wide and len(found.failed) == len(each_region) > 0:
+            return Unread(operation="", reason=f"nothing could be read, first {found.unread[0]}")
+        return found
 
     def read_everywhere() -> tuple[list[Resource], list[str], str]:
         found = over_regions(target, read)
-        resources, unread = _matching(found.home, account_wide, tag, vpc_id)
+        account = _matching(found.home, once, tag, vpc_id)
         return (
-            [r for part, _ in found.read.values() for r in part] + resources,
-            [*found.unread(lambda part: part[1]), *unread],
+            [r for part in found.read.values() for r in part.found] + account.found,
+            [*found.unread(lambda part: part.unread), *account.unread],
             found.where,
         )
 
@@ -87,26 +86,26 @@ def list_resources(
 
 
 def _matching(
-    a: Aws, kinds: list[ResourceKind], tag: str | None, vpc_id: str | None
-) -> tuple[list[Resource], list[str]]:
+    a: Aws, kinds: list[ResourceKind], tag: str | None, vpc_id: str | None, *at_once: int
+) -> Reading[Resource]:
     """The resources of one region that fit, and what could not be read there."""
-    read, unread = read_all(a, kinds)
-    if tag:
-        read = _with_bucket_tags(a, read, unread)
     subnet_ids: list[str] = []
     if vpc_id and kinds:
         here = [{"Name": "vpc-id", "Values": [vpc_id]}]
         subnet_ids = [
             s["SubnetId"] for s in a.pages("ec2", "describe_subnets", "Subnets", Filters=here)
         ]
-    found: list[Resource] = []
-    for kind, item in read:
-        resource = as_resource(kind, item, a.region)
-        if (not tag or _has_tag(resource, tag)) and (
-            not vpc_id or in_vpc(resource, item, vpc_id, subnet_ids)
-        ):
-            found.append(resource)
-    return found, unread
+
+    def take(kind: ResourceKind, items: Items) -> list[Resource]:
+        found = ((as_resource(kind, item, a.region), item) for item in items)
+        return [
+            resource
+            for resource, item in found
+            if (not tag or _has_tag(resource, tag))
+            and (not vpc_id or in_vpc(resource, item, vpc_id, subnet_ids))
+        ]
+
+    return read_kinds(a, kinds, take, *at_once)
 
 
 @read_tool
@@ -116,7 +115,8 @@ def get_resource(
 ) -> ResourceDetails:
     """Read one resource with what it depends on and what needs it."""
     a = aws(target)
-    read, unread = read_all(a, KINDS)
+    reading = read_all(a, KINDS)
+    read, unread = reading.found, reading.unread
     matches = [(kind, item) for kind, item in read if str(item[kind.id]) == resource_id]
     if not matches:
         named = [
@@ -155,47 +155,25 @@ def get_resource(
 
 
 def _chosen(types: list[str] | None) -> list[ResourceKind]:
-    """The kinds named, in full (`ec2:vpc`) or without the service (`vpc`). Raises BadInputError."""
+    """The kinds named, in full (`ec2:vpc`) or without the service (`vpc`).
+
+    Raises BadInputError for a name that no kind has, or several.
+    """
     if not types:
         return list(KINDS)
-    names = {name: kind for kind in KINDS for name in (kind.type, kind.type.partition(":")[2])}
-    if unknown := [name for name in types if name not in names]:
-        known = ", ".join(kind.type for kind in KINDS)
-        raise BadInputError(f"types: no {', '.join(unknown)}; there are {known}.")
-    return [kind for kind in KINDS if kind in [names[name] for name in types]]
-
-
-def read_all(
-    a: Aws, kinds: list[ResourceKind] | tuple[ResourceKind, ...]
-) -> tuple[list[Read], list[str]]:
-    """Every resource of the kinds, and a line for each kind that could not be read."""
-    read: list[Read] = []
-    unread: list[str] = []
-    answers = each(kinds, lambda kind: attempt(lambda: read_kind(a, kind)), _KINDS_AT_ONCE)
-    for kind, items in zip(kinds, answers, strict=True):
-        if isinstance(items, Unread):
-            unread.append(f"{kind.type}: {items.reason}")
-        else:
-            read += [(kind, item) for item in items]
-    return read, unread
-
-
-def _with_bucket_tags(a: Aws, read: list[Read], unread: list[str]) -> list[Read]:
-    """The same, each bucket with its tags, which S3 gives by a call of their own for each."""
-
-    def tags(bucket: dict[str, Any]) -> Any:
-        return attempt(lambda: a.client("s3").get_bucket_tagging(Bucket=bucket["Name"])["TagSet"])
-
-    buckets = [item for kind, item in read if kind.type == "s3:bucket"]
-    tagged = []
-    for bucket, answer in zip(buckets, each(buckets, tags), strict=True):
-        refused = isinstance(answer, Unread)
-        if refused and "NoSuchTagSet" not in answer.reason:
-            unread.append(f"tags of bucket {bucket['Name']}: {answer.reason}")
-        tagged.append({**bucket, "Tags": [] if refused else answer})
-    bucket_kinds = [kind for kind, _ in read if kind.type == "s3:bucket"]
-    others = [(kind, item) for kind, item in read if kind.type != "s3:bucket"]
-    return [*others, *zip(bucket_kinds, tagged, strict=True)]
+    chosen = []
+    for name in types:
+        named = [k for k in KINDS if name in (k.type, k.type.partition(":")[2])]
+        if len(named) != 1:
+            several = ", ".join(k.type for k in named)
+            known = ", ".join(k.type for k in KINDS)
+            raise BadInputError(
+                f"types: {name} may be {several}; write it in full."
+                if named
+                else f"types: no {clean(name, 60)}; there are {known}."
+            )
+        chosen += named
+    return [kind for kind in KINDS if kind in chosen]
 
 
 def _has_tag(resource: Resource, tag: str) -> bool:

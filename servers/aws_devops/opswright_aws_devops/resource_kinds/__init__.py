@@ -1,0 +1,31 @@
+"""The kinds of resources that can be listed: a table for each subject, and how they are read."""
+
+from opswright_aws_devops.resource_kinds import compute, data, governance, network
+from opswright_aws_devops.resource_kinds.kind import (
+    Items as Items,
+)
+from opswright_aws_devops.resource_kinds.kind import (
+    Resource as Resource,
+)
+from opswright_aws_devops.resource_kinds.kind import (
+    ResourceKind as ResourceKind,
+)
+from opswright_aws_devops.resource_kinds.kind import (
+    as_resource as as_resource,
+)
+from opswright_aws_devops.resource_kinds.kind import (
+    found_at as found_at,
+)
+from opswright_aws_devops.resource_kinds.kind import (
+    in_vpc as in_vpc,
+)
+from opswright_aws_devops.resource_kinds.kind import (
+    values_in as values_in,
+)
+
+KINDS: tuple[ResourceKind, ...] = (
+    *network.KINDS,
+    *compute.KINDS,
+    *data.KINDS,
+    *governance.KINDS,
+)
