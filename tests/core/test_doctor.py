@@ -82,11 +82,11 @@ def operations() -> dict[str, list[tuple[str, str]]]:
 USED = frozenset(
     {
         "accessanalyzer", "acm", "apigateway", "apigatewayv2", "application-autoscaling",
-        "autoscaling", "budgets", "ce", "cloudformation", "cloudfront", "cloudtrail",
-        "cloudwatch", "config", "dynamodb", "ec2", "ecr", "ecs", "efs", "eks", "elbv2", "events",
+        "autoscaling", "budgets", "ce", "cloudformation", "cloudfront", "cloudtrail", "cloudwatch",
+        "config", "dynamodb", "ec2", "ecr", "ecs", "efs", "eks", "elasticache", "elbv2", "events",
         "guardduty", "iam", "kms", "lambda", "logs", "pricing", "rds", "resourcegroupstaggingapi",
-        "route53", "s3", "s3control", "savingsplans",
-        "secretsmanager", "securityhub", "service-quotas", "sns", "sqs", "ssm", "sts",
+        "route53", "s3", "s3control", "savingsplans", "secretsmanager", "securityhub",
+        "service-quotas", "sns", "sqs", "ssm", "sts",
     }
 )  # fmt: skip
 """The services that the servers call."""
@@ -163,6 +163,7 @@ async def test_the_policy_of_every_toolset_comes_in_documents_that_fit_a_managed
 SAMPLES: dict[str, dict[str, Any]] = {
     "get_resource": {"resource_id": "VPC"},
     "preview_teardown": {"application": "shop"},
+    "plan_evacuation": {"to_region": "eu-central-1"},
     "verify_high_availability": {"vpc_id": "VPC"},
     "check_reachability": {"source": "INSTANCE", "destination": "INSTANCE", "port": 80},
     "review_application": {"vpc_id": "VPC"},

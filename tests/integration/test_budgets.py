@@ -40,6 +40,7 @@ READS: list[tuple[str, str, dict[str, Any]]] = [
     ("aws_devops", "describe_operation", RUN_INSTANCES),
     ("aws_devops", "check_quota", {"build": {"vpcs": 1, "nat_gateways_per_zone": 1}}),
     ("aws_devops", "read_aws", {"service": "ec2", "operation": "DescribeVolumes"}),
+    ("aws_devops", "plan_evacuation", {"to_region": "eu-central-1"}),
     ("cost", "estimate_monthly_cost", {"components": PARTS}),
     ("cost", "estimate_existing", {}),
     ("cost", "get_spend", {}),

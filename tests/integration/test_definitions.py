@@ -49,6 +49,7 @@ VERBS = {
     "inspect",
     "list",
     "mark",
+    "plan",
     "preview",
     "prune",
     "read",

@@ -11,7 +11,15 @@ from opswright_aws_devops.cloudformation.undo import StackUndo
 from opswright_aws_devops.dns.records import RESTORE_RECORD, RecordUndo
 from opswright_aws_devops.permissions import PERMISSIONS
 from opswright_aws_devops.queue_policies import REMOVE_STATEMENT, StatementUndo
-from opswright_aws_devops.skills import access, building, hosting, inspection, messaging, removal
+from opswright_aws_devops.skills import (
+    access,
+    building,
+    hosting,
+    inspection,
+    leaving,
+    messaging,
+    removal,
+)
 from opswright_aws_devops.tools import (
     availability,
     buckets,
@@ -23,6 +31,7 @@ from opswright_aws_devops.tools import (
     dns_records,
     drift,
     endpoints,
+    evacuation,
     functions,
     hosted_zones,
     inventory,
@@ -94,6 +103,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             calls.change_aws,
             quotas.check_quota,
             teardown.preview_teardown,
+            evacuation.plan_evacuation,
             drift.find_drift,
             container_repositories.create_container_repository,
             service_roles.create_service_role,
@@ -111,6 +121,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             building.build_three_tier,
             messaging.create_message_queue,
             removal.tear_down_application,
+            leaving.plan_region_evacuation,
             hosting.host_static_website,
             hosting.point_name_at_load_balancer,
             access.provide_session_access,

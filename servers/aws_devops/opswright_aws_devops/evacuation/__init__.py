@@ -1,0 +1,1 @@
+"""Leaving a region: what has to move, in which order, and what has a copy elsewhere."""
