@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opswright_core.errors import BadInputError
+from opswright_core.namespaces import CLAIM, EVERY, named
 
 if TYPE_CHECKING:
     from fastmcp.server.auth import AuthProvider
@@ -20,14 +21,22 @@ log = logging.getLogger(__name__)
 LEAST_CHARACTERS = 20
 """Shorter tokens are refused as guessable; `openssl rand -hex 32` makes a good one."""
 
-_TOKEN = re.compile(r"([\w.@-]{1,64}):([\x21-\x7e]+)")
+_TOKEN = re.compile(r"([\w.@-]{1,64}):([\x21-\x7e]+)((?:\s+\S+)*)")
+
+
+@dataclass(frozen=True)
+class NamedToken:
+    """A bearer token, and the namespaces that its holder may see (none: the server's own)."""
+
+    token: str = field(repr=False)
+    namespaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Callers:
     """The callers an HTTP server accepts; none at all means that it does not ask."""
 
-    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tokens: Mapping[str, NamedToken] = field(default_factory=dict)
     """Caller's name to bearer token."""
     token_file: "TokenFile | None" = None
     """More of them, read again when they change."""
@@ -80,12 +89,12 @@ class Callers:
             return MultiAuth(verifiers=verifiers)
         return next(iter(verifiers.values()), None)
 
-    def _now(self) -> dict[str, str]:
+    def _now(self) -> dict[str, NamedToken]:
         return {**self.tokens, **(self.token_file.tokens() if self.token_file else {})}
 
 
 class TokenFile:
-    """A file of `name:token` lines, read again when it changes, so that a removed one is refused.
+    """A file of tokens by name, read again when it changes, so that a removed one is refused.
 
     Made from a file that can be used, or BadInputError is raised. One that cannot be any more lets
     nobody in, and the log says why, until it is mended.
@@ -96,7 +105,7 @@ class TokenFile:
         self._seen = _look(path)
         self._tokens = parse_tokens(_read_secret(path), str(path))
 
-    def tokens(self) -> dict[str, str]:
+    def tokens(self) -> dict[str, NamedToken]:
         """Caller's name to bearer token, as the file is now."""
         if (now := _look(self._path)) != self._seen:
             self._seen = now
@@ -118,21 +127,24 @@ def _look(path: Path) -> tuple[int, ...]:
     return seen.st_mtime_ns, seen.st_size, seen.st_ino
 
 
-def parse_tokens(text: str, source: str) -> dict[str, str]:
-    """`name:token` on each line → {name: token}; empty lines and `#` comments are left out.
+def parse_tokens(text: str, source: str) -> dict[str, NamedToken]:
+    """`name:token` on each line → tokens by name; empty lines and `#` comments are left out.
 
-    Raises BadInputError with the line's number for a token without a name, a name used twice, or a
-    token that is too short.
+    Namespaces may follow, with spaces between: `name:token team-a team-b`, or `*` for all. Raises
+    BadInputError with the line's number for a token without a name, a name used twice, a token that
+    is too short, or a namespace that is none.
     """
-    tokens: dict[str, str] = {}
+    tokens: dict[str, NamedToken] = {}
     for number, line in enumerate(text.splitlines(), 1):
         entry = line.strip()
         if not entry or entry.startswith("#"):
             continue
         where = f"{source}, entry {number}"
         if not (match := _TOKEN.fullmatch(entry)):
-            raise BadInputError(f"{where}: write name:token, like ci:{'…' * 3}")
-        name, token = match.groups()
+            raise BadInputError(
+                f"{where}: write name:token, like ci:{'…' * 3}, and after it the namespaces if any"
+            )
+        name, token, namespaces = match.groups()
         if name in tokens:
             raise BadInputError(f"{where}: there is a token for {name} already")
         if len(token) < LEAST_CHARACTERS:
@@ -140,7 +152,11 @@ def parse_tokens(text: str, source: str) -> dict[str, str]:
                 f"{where}: the token of {name} has {len(token)} characters; use at least "
                 f"{LEAST_CHARACTERS}, for example from: openssl rand -hex 32"
             )
-        tokens[name] = token
+        try:
+            seen = tuple(one if one == EVERY else named(one) for one in namespaces.split())
+        except BadInputError as exc:
+            raise BadInputError(f"{where}: after the token of {name}, {exc}") from None
+        tokens[name] = NamedToken(token, seen)
     return tokens
 
 
@@ -161,7 +177,7 @@ def _read_secret(path: Path) -> str:
         raise BadInputError(f"cannot read the token file {path}: {exc}") from exc
 
 
-def _named_tokens(tokens: Callable[[], Mapping[str, str]]) -> Any:
+def _named_tokens(tokens: Callable[[], Mapping[str, NamedToken]]) -> Any:
     from fastmcp.server.auth import AccessToken, TokenVerifier
 
     class NamedTokens(TokenVerifier):
@@ -169,8 +185,16 @@ def _named_tokens(tokens: Callable[[], Mapping[str, str]]) -> Any:
             given = _digest(token)
             # Every one is compared, so that the time taken tells nothing of which came near.
             known = tokens().items()
-            fits = [name for name, own in known if hmac.compare_digest(_digest(own), given)]
-            return AccessToken(token=token, client_id=fits[0], scopes=[]) if fits else None
+            fits = [
+                (name, own.namespaces)
+                for name, own in known
+                if hmac.compare_digest(_digest(own.token), given)
+            ]
+            if not fits:
+                return None
+            name, namespaces = fits[0]
+            claims = {CLAIM: list(namespaces)} if namespaces else {}
+            return AccessToken(token=token, client_id=name, scopes=[], claims=claims)
 
     return NamedTokens()
 

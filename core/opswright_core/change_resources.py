@@ -19,7 +19,7 @@ def add_change_resources(mcp: "FastMCP[Any]", rt: Runtime) -> None:
     Subscribers hear of what this process writes; other processes that share the state directory
     have subscribers of their own.
     """
-    rt.subscriptions.serve(mcp)
+    rt.subscriptions.serve(mcp, rt.namespace)
 
     def tell(change_id: str) -> None:
         rt.subscriptions.publish(CHANGES)

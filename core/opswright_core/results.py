@@ -26,10 +26,19 @@ CREATE TABLE IF NOT EXISTS results (id TEXT PRIMARY KEY, body TEXT NOT NULL, unt
 
 
 class ResultStore:
-    """Answers by id, without their secrets; opened at the first use, safe for many processes."""
+    """Answers by id, without their secrets; opened at the first use, safe for many processes.
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    An id is that of one namespace's answer, and nothing to callers of another.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        namespace: Callable[[], str] = str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._path = path
+        self._namespace = namespace
         self._clock = clock
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
@@ -37,7 +46,8 @@ class ResultStore:
     def keep(self, answer: dict[str, Any]) -> tuple[str, str]:
         """Keep an answer; returns its address and until when (ISO time). A repeat renews it."""
         safe = redact(answer)
-        body, name = canonical_json(safe), digest(safe)[:32]
+        body = canonical_json(safe)
+        name = self._id_of(body)
         now = self._clock()
         until = now + KEPT_SECONDS
         with self._lock, transaction(self._open()) as db:
@@ -61,12 +71,15 @@ class ResultStore:
                     )
                     .fetchone()
                 )
-        if row is None:
+        if row is None or self._id_of(row["body"]) != name:
             raise NotFoundError(
                 "This answer is not kept (any more; the time is one hour). Call the tool again."
             )
         body: str = row["body"]
         return body
+
+    def _id_of(self, body: str) -> str:
+        return digest([self._namespace(), body])[:32]
 
     def _open(self) -> sqlite3.Connection:
         if self._db is None:

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from opswright_core.aws import HERE, Aws, AwsSessions, AwsTarget
+from opswright_core.namespaces import call_namespace
 from opswright_core.results import ResultStore
 from opswright_core.settings import Settings
 from opswright_core.snapshots import Snapshots
@@ -48,6 +49,8 @@ class Runtime:
     server: str
     settings: Settings
     journal: "Journal"
+    namespace: str = ""
+    """Whose records it serves to callers whose token names no namespace; empty: it has none."""
     aws_sessions: AwsSessions = field(default_factory=AwsSessions)
     undo_handlers: "Mapping[str, UndoHandler]" = field(default_factory=dict)
     makers: "Mapping[str, Callable[..., Any]]" = field(default_factory=dict)
@@ -77,7 +80,7 @@ class Runtime:
     @cached_property
     def results(self) -> ResultStore:
         """Whole answers that were shortened, for a while."""
-        return ResultStore(self.settings.state_dir / "results.db")
+        return ResultStore(self.settings.state_dir / "results.db", call_namespace)
 
     def close(self) -> None:
         """Let go of what is held outside the process; what is used later is opened again."""

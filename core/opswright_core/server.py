@@ -29,6 +29,7 @@ from opswright_core.change_resources import add_change_resources
 from opswright_core.cloud_errors import InUse, in_use
 from opswright_core.errors import BadInputError, OpswrightError
 from opswright_core.journal import Journal
+from opswright_core.namespaces import call_namespace
 from opswright_core.results import SCHEME
 from opswright_core.runtime import Runtime, enter, runtime
 from opswright_core.settings import Settings
@@ -63,6 +64,7 @@ def build_server(
     examinations: "Sequence[Examination]" = (),
     extras: Mapping[str, Any] | None = None,
     standard_tools: bool = True,
+    namespace: str = "",
     lifespan: Lifespan | None = None,
     version: str = opswright_core.__version__,
 ) -> FastMCP[Any]:
@@ -73,6 +75,7 @@ def build_server(
     model read them); `requirements` say what it needs to do real work (for the card);
     `permissions` are the IAM actions that each tool needs, and `examinations` what else `doctor`
     looks at. Without `standard_tools` it offers `tools` alone: no `handle_task`, no journal tools.
+    `namespace` is whose records it serves to callers whose token names none (see `namespaces`).
     `lifespan` is open while the server runs. Raises BadInputError for a toolset that does not
     exist.
     """
@@ -80,6 +83,7 @@ def build_server(
         server=name,
         settings=settings,
         journal=Journal(settings.state_dir / "journal.db", name),
+        namespace=namespace,
         permissions=permissions,
         examinations=examinations,
         extras={**(extras or {})},
@@ -123,7 +127,7 @@ def build_server(
             added = mcp.add_tool(tool)
         added.parameters = inline(brief(added.parameters))
         added.output_schema = added.output_schema and inline(added.output_schema)
-    store = TaskStore(settings.state_dir / "tasks.db", rt.journal.owner)
+    store = TaskStore(settings.state_dir / "tasks.db", rt.journal.owner, call_namespace)
     rt.extras["agent"] = Agent(mcp, rt, instructions, SkillBook(skills), store)
 
     rt.extras["card"] = functools.partial(

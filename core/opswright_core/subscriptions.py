@@ -2,13 +2,15 @@
 
 A client of 2026-07-28 holds a `subscriptions/listen` stream open; one of 2025-11-25 sends
 `resources/subscribe` and is notified on its connection. An event carries no content and is not
-replayed: whoever missed one reads the resource again. URIs match exactly.
+replayed: whoever missed one reads the resource again. URIs match exactly. Who listens does so in
+the namespace of its request, and hears nothing of what is published in another.
 """
 
 import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -24,10 +26,16 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 
+from opswright_core.errors import BadInputError
+from opswright_core.namespaces import sight_of
+
 MOST_URIS = 1000
 """How many resources one older connection may subscribe to."""
 
 Listener = Callable[[ServerEvent], None]
+
+_listening_in: ContextVar[str] = ContextVar("opswright_listening_in", default="")
+"""The namespace in which what is subscribed to the bus listens."""
 
 
 class Subscriptions:
@@ -36,27 +44,42 @@ class Subscriptions:
     def __init__(self) -> None:
         self._bus = _Bus()
         self._listen = ListenHandler(self._bus)
-        self._wanted: Counter[str] = Counter()
-        self._older: WeakKeyDictionary[Connection, _OlderClient] = WeakKeyDictionary()
-        self.before_listening: Callable[[], None] | None = None
-        """Called in a worker thread before a subscription is confirmed: from then on every change
-        has to be told."""
+        self._own = ""
+        self._wanted: Counter[tuple[str, str]] = Counter()
+        self._older: WeakKeyDictionary[Connection, dict[str, _OlderClient]] = WeakKeyDictionary()
+        self.before_listening: Callable[[str], None] | None = None
+        """Called with the namespace, in a worker thread, before a subscription is confirmed: from
+        then on every change has to be told."""
 
     @property
     def wanted(self) -> frozenset[str]:
-        """The URIs that somebody listens to now. From any thread."""
-        return frozenset(self._wanted)
+        """The URIs that somebody listens to now, in whichever namespace. From any thread."""
+        return frozenset(uri for _, uri in frozenset(self._wanted))
 
-    def publish(self, uri: str) -> None:
-        """Say that a resource changed. From any thread; costs nothing while nobody listens."""
-        self.announce(ResourceUpdated(uri=uri))
+    def wanted_in(self) -> dict[str, frozenset[str]]:
+        """The same by namespace."""
+        found: dict[str, set[str]] = {}
+        for namespace, uri in frozenset(self._wanted):
+            found.setdefault(namespace, set()).add(uri)
+        return {namespace: frozenset(uris) for namespace, uris in found.items()}
+
+    def publish(self, uri: str, namespace: str | None = None) -> None:
+        """Say that a resource changed, to those who listen in a namespace (None: to all).
+
+        From any thread; costs nothing while nobody listens.
+        """
+        self._bus.announce(ResourceUpdated(uri=uri), namespace)
 
     def announce(self, event: ServerEvent) -> None:
-        """The same for any event of the protocol, such as a changed list of tools."""
+        """Tell all of any event of the protocol, such as a changed list of tools."""
         self._bus.announce(event)
 
-    def serve(self, mcp: Any) -> None:
-        """Add the requests of both eras to a FastMCP server, which ships none."""
+    def serve(self, mcp: Any, own: str = "") -> None:
+        """Add the requests of both eras to a FastMCP server, which ships none.
+
+        `own` is the server's namespace.
+        """
+        self._own = own
         add = mcp._mcp_server.add_request_handler
         add("subscriptions/listen", SubscriptionsListenRequestParams, self._listening)
         add("resources/subscribe", SubscribeRequestParams, self._subscribe)
@@ -65,65 +88,83 @@ class Subscriptions:
     async def _listening(
         self, ctx: Any, params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
+        namespace = self._namespace(ctx)
         uris = set(params.notifications.resource_subscriptions or ())
+        before = _listening_in.set(namespace)
         try:
-            await self._want(uris)
+            await self._want(namespace, uris)
             return await self._listen(ctx, params)
         finally:
-            self._want_no_more(uris)
+            _listening_in.reset(before)
+            self._want_no_more(namespace, uris)
 
     async def _subscribe(self, ctx: Any, params: SubscribeRequestParams) -> EmptyResult:
         connection: Connection = ctx.session._connection  # a session is one request's
-        client = self._older.get(connection)
-        if client is None:
-            client = self._older[connection] = _OlderClient(connection)
-            connection.exit_stack.callback(self._bus.subscribe(client.deliver))
-            connection.exit_stack.callback(client.close)
-            connection.exit_stack.callback(lambda: self._want_no_more(client.uris))
-        if len(client.uris) >= MOST_URIS:
+        namespace = self._namespace(ctx)
+        clients = self._older.setdefault(connection, {})
+        if sum(len(one.uris) for one in clients.values()) >= MOST_URIS:
             raise MCPError(INVALID_PARAMS, f"at most {MOST_URIS} subscriptions per connection")
+        if (client := clients.get(namespace)) is None:
+            client = clients[namespace] = self._older_client(connection, namespace)
         fresh = {str(params.uri)} - client.uris
         client.uris.add(str(params.uri))
-        await self._want(fresh)
+        await self._want(namespace, fresh)
         return EmptyResult()
 
+    def _older_client(self, connection: Connection, namespace: str) -> "_OlderClient":
+        client = _OlderClient(connection)
+        before = _listening_in.set(namespace)
+        connection.exit_stack.callback(self._bus.subscribe(client.deliver))
+        _listening_in.reset(before)
+        connection.exit_stack.callback(client.close)
+        connection.exit_stack.callback(lambda: self._want_no_more(namespace, client.uris))
+        return client
+
     async def _unsubscribe(self, ctx: Any, params: UnsubscribeRequestParams) -> EmptyResult:
-        if client := self._older.get(ctx.session._connection):
-            self._want_no_more({str(params.uri)} & client.uris)
+        namespace = self._namespace(ctx)
+        if client := self._older.get(ctx.session._connection, {}).get(namespace):
+            self._want_no_more(namespace, {str(params.uri)} & client.uris)
             client.uris.discard(str(params.uri))
         return EmptyResult()
 
-    async def _want(self, uris: set[str]) -> None:
-        self._wanted.update(uris)
-        if self.before_listening is not None:
-            await asyncio.to_thread(self.before_listening)
+    def _namespace(self, ctx: Any) -> str:
+        try:
+            return sight_of(ctx.request, self._own).namespace
+        except BadInputError as exc:
+            raise MCPError(INVALID_PARAMS, str(exc)) from exc
 
-    def _want_no_more(self, uris: set[str]) -> None:
-        self._wanted.subtract(uris)
+    async def _want(self, namespace: str, uris: set[str]) -> None:
+        self._wanted.update((namespace, uri) for uri in uris)
+        if self.before_listening is not None:
+            await asyncio.to_thread(self.before_listening, namespace)
+
+    def _want_no_more(self, namespace: str, uris: set[str]) -> None:
         for uri in uris:
-            if self._wanted[uri] <= 0:
-                del self._wanted[uri]
+            self._wanted[namespace, uri] -= 1
+            if self._wanted[namespace, uri] <= 0:
+                del self._wanted[namespace, uri]
 
 
 class _Bus:
     """The SDK's bus for events from any thread: each listener is called on its own loop."""
 
     def __init__(self) -> None:
-        self._listeners: dict[object, tuple[asyncio.AbstractEventLoop, Listener]] = {}
+        self._listeners: dict[object, tuple[asyncio.AbstractEventLoop, str, Listener]] = {}
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         key = object()
-        self._listeners[key] = (asyncio.get_running_loop(), listener)
+        self._listeners[key] = (asyncio.get_running_loop(), _listening_in.get(), listener)
 
         def unsubscribe() -> None:
             self._listeners.pop(key, None)
 
         return unsubscribe
 
-    def announce(self, event: ServerEvent) -> None:
-        for loop, listener in list(self._listeners.values()):
-            with contextlib.suppress(RuntimeError):  # that loop has ended
-                loop.call_soon_threadsafe(listener, event)
+    def announce(self, event: ServerEvent, namespace: str | None = None) -> None:
+        for loop, where, listener in list(self._listeners.values()):
+            if namespace in {None, where}:
+                with contextlib.suppress(RuntimeError):  # that loop has ended
+                    loop.call_soon_threadsafe(listener, event)
 
     async def publish(self, event: ServerEvent) -> None:
         self.announce(event)

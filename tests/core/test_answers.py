@@ -54,7 +54,7 @@ async def test_own_clients_read_the_payload_once(settings: Settings, era: str) -
 
 def test_an_answer_is_kept_for_an_hour_without_its_secrets(tmp_path: Path) -> None:
     now = 1_000_000.0
-    store = ResultStore(tmp_path / "results.db", lambda: now)
+    store = ResultStore(tmp_path / "results.db", clock=lambda: now)
     uri, until = store.keep({"password": "hunter2", "items": [1, 2]})
     name = uri.removeprefix(SCHEME)
     assert json.loads(store.read(name)) == {"password": "[redacted]", "items": [1, 2]}
@@ -67,7 +67,7 @@ def test_an_answer_is_kept_for_an_hour_without_its_secrets(tmp_path: Path) -> No
 
 
 def test_only_the_latest_answers_are_kept(tmp_path: Path) -> None:
-    store = ResultStore(tmp_path / "results.db", lambda: 0.0)
+    store = ResultStore(tmp_path / "results.db", clock=lambda: 0.0)
     uris = [store.keep({"n": n})[0] for n in range(MOST_KEPT + 1)]
     with pytest.raises(NotFoundError):
         store.read(uris[0].removeprefix(SCHEME))

@@ -19,7 +19,7 @@ from tests.core.processes import SHELF, environment, serving
 from tests.core.shelf import create_server
 
 from opswright_core import cli
-from opswright_core.authentication import Callers, TokenFile, is_loopback, parse_tokens
+from opswright_core.authentication import Callers, NamedToken, TokenFile, is_loopback, parse_tokens
 from opswright_core.errors import BadInputError
 
 ALICE, CI = "a" * 24, "c1" * 16
@@ -128,7 +128,7 @@ def test_only_this_machine_is_loopback(host: str, expected: bool) -> None:
         (f"# c\nci:{CI}\nci:{ALICE}", "entry 3: there is a token for ci already"),
         ("ci:short", "the token of ci has 5 characters; use at least 20"),
         (f"c i:{CI}", "write name:token"),
-        (f"ci:{CI} x", "write name:token"),
+        (f"ci:{CI} a/b", "after the token of ci, 'a/b' is no namespace"),
         (f":{CI}", "write name:token"),
     ],
 )
@@ -150,7 +150,7 @@ def test_flags_go_before_the_environment(tmp_path: Path) -> None:
     chosen.write_text(f"ci:{CI}")
     callers = Callers.read(environ, token_file=str(chosen), jwt_issuer="c", jwt_audience=None)
     assert callers.token_file is not None
-    assert callers.token_file.tokens() == {"ci": CI}
+    assert callers.token_file.tokens() == {"ci": NamedToken(CI)}
     assert (callers.issuer, callers.audience) == ("c", "b")
     assert CI not in repr(callers)
 
@@ -208,9 +208,9 @@ def test_a_token_file_is_read_again_only_when_it_changed(tmp_path: Path) -> None
     seen = path.stat()
     path.write_text(f"ci:{CI[::-1]}")
     os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-    assert tokens.tokens() == {"ci": CI}
+    assert tokens.tokens() == {"ci": NamedToken(CI)}
     os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns + 1))
-    assert tokens.tokens() == {"ci": CI[::-1]}
+    assert tokens.tokens() == {"ci": NamedToken(CI[::-1])}
 
 
 @pytest.mark.parametrize("missing", ["JWKS_URI", "ISSUER", "AUDIENCE"])
@@ -222,14 +222,16 @@ def test_a_jwt_must_name_its_issuer_and_audience(missing: str) -> None:
 
 
 async def test_a_token_stands_for_its_name() -> None:
-    provider: Any = Callers(tokens={"alice": ALICE, "ci": CI}).provider()
+    provider: Any = Callers(tokens=parse_tokens(f"alice:{ALICE}\nci:{CI}", "x")).provider()
     assert (await provider.verify_token(CI)).client_id == "ci"
     assert (await provider.verify_token(ALICE)).client_id == "alice"
     assert await provider.verify_token("ñ" * 30) is None
 
 
 async def test_tokens_and_jwts_can_be_used_side_by_side(issuer: Issuer) -> None:
-    callers = Callers(tokens={"ci": CI}, jwks_uri=issuer.uri, issuer=ISSUER, audience=AUDIENCE)
+    callers = Callers(
+        tokens={"ci": NamedToken(CI)}, jwks_uri=issuer.uri, issuer=ISSUER, audience=AUDIENCE
+    )
     provider: Any = callers.provider()
     assert '"ci"' in (await provider.verify_token(CI)).client_id  # beside which of the two it was
     assert '"bob"' in (await provider.verify_token(issuer.token())).client_id

@@ -127,7 +127,7 @@ async def test_a_server_knows_what_is_listened_to(server: Any, era: str) -> None
         async with subscribed(server, era, "shelf://a"):
             assert subject.wanted == {"shelf://a", "shelf://b"}
         async with asyncio.timeout(30):
-            while subject._wanted["shelf://a"] > 1:
+            while subject._wanted["", "shelf://a"] > 1:
                 await asyncio.sleep(0.01)
         assert subject.wanted == {"shelf://a", "shelf://b"}
     async with asyncio.timeout(30):

@@ -16,9 +16,10 @@ from opswright_core.agent.report import Outcome, TaskBudget, TaskContext, TaskRe
 from opswright_core.agent.skills import Skill, SkillBook, fill
 from opswright_core.agent.worker import ApprovalWantedError, Worker
 from opswright_core.changes import ApprovalNeeded
-from opswright_core.database import connect
+from opswright_core.database import connect, transaction
 from opswright_core.errors import ConflictError, NotFoundError, OpswrightError
 from opswright_core.journal import is_alive, new_id
+from opswright_core.namespaces import Sight, inherit, sight
 from opswright_core.redact import redact, redact_text
 from opswright_core.runtime import Runtime, StopSignal, enter, stop_signal
 from opswright_core.search import Ranker
@@ -31,7 +32,8 @@ CREATE TABLE IF NOT EXISTS tasks (
     server TEXT NOT NULL,
     owner TEXT NOT NULL,
     updated_at TEXT NOT NULL,
-    report TEXT NOT NULL
+    report TEXT NOT NULL,
+    namespace TEXT NOT NULL DEFAULT ''
 );
 """
 
@@ -50,11 +52,18 @@ class TaskStore:
 
     path: Path
     owner: str
+    namespace: Callable[[], str] = str
+    """Whose tasks the call under way sees: those of its namespace alone."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @cached_property
     def _db(self) -> Any:
-        return connect(self.path, _SCHEMA)
+        db = connect(self.path, _SCHEMA)
+        with transaction(db):  # files of before tasks had a namespace
+            columns = {row["name"] for row in db.execute("PRAGMA table_info(tasks)")}
+            if "namespace" not in columns:
+                db.execute("ALTER TABLE tasks ADD COLUMN namespace TEXT NOT NULL DEFAULT ''")
+        return db
 
     def save(self, report: TaskReport) -> None:
         """Write where a task stands; it is on disk when this returns."""
@@ -62,17 +71,18 @@ class TaskStore:
         body = TaskReport.model_validate(redact(report.model_dump(mode="json"))).model_dump_json()
         with self._lock:
             self._db.execute(
-                "INSERT INTO tasks VALUES (?,?,?,?,?) ON CONFLICT (task_id) DO UPDATE SET "
+                "INSERT INTO tasks VALUES (?,?,?,?,?,?) ON CONFLICT (task_id) DO UPDATE SET "
                 "owner = excluded.owner, updated_at = excluded.updated_at, "
                 "report = excluded.report",
-                (report.task_id, report.agent, self.owner, now, body),
+                (report.task_id, report.agent, self.owner, now, body, self.namespace()),
             )
 
     def load(self, task_id: str) -> TaskReport:
         """Where a task stands; one whose server is gone is `failed`. Raises NotFoundError."""
         with self._lock:
             row = self._db.execute(
-                "SELECT owner, report FROM tasks WHERE task_id = ?", (task_id,)
+                "SELECT owner, report FROM tasks WHERE task_id = ? AND namespace = ?",
+                (task_id, self.namespace()),
             ).fetchone()
         if row is None:
             raise NotFoundError(f"no task {task_id!r} here; handle_task returns the ids")
@@ -116,16 +126,20 @@ class Agent:
         )
         await asyncio.to_thread(self.store.save, started)
         signal = self._signals[task_id] = StopSignal()
-        work = asyncio.create_task(self._run(task_id, task, context, budget, progress, signal))
+        work = asyncio.create_task(
+            self._run(task_id, task, context, budget, progress, signal, sight())
+        )
         self.runtime.running[task_id] = work
         work.add_done_callback(lambda _: self._forget(task_id))
         return await self.get(task_id, wait_seconds)
 
     async def get(self, task_id: str, wait_seconds: float) -> TaskReport:
         """Where a task stands, after waiting for it at most `wait_seconds`."""
-        if work := self.runtime.running.get(task_id):
+        work = self.runtime.running.get(task_id)  # before the look: it may end meanwhile
+        report = await asyncio.to_thread(self.store.load, task_id)  # or it is not the caller's
+        if work:
             await asyncio.wait([work], timeout=wait_seconds)
-        report = await asyncio.to_thread(self.store.load, task_id)
+            report = await asyncio.to_thread(self.store.load, task_id)
         if task_id in self._wanted:
             report.approvals = self._wanted[task_id]
         if report.status == "working":
@@ -138,6 +152,7 @@ class Agent:
         Also not by a change under way: it ends before its next step, and says so in the journal.
         Raises ConflictError for a task that another process runs.
         """
+        await asyncio.to_thread(self.store.load, task_id)  # or it is not the caller's
         work, signal = self.runtime.running.get(task_id), self._signals.get(task_id)
         if work and signal:
             signal.set()
@@ -163,12 +178,14 @@ class Agent:
         budget: TaskBudget,
         progress: Progress,
         signal: StopSignal,
+        seen: Sight,
     ) -> None:
         from fastmcp import Client
 
         from opswright_core.answers import own_client
 
         leave = enter(self.runtime)
+        inherit(seen)
         stop_signal.set(signal)
         report = TaskReport(task_id=task_id, agent=self.runtime.server, status="failed", summary="")
         worker: Worker | None = None

@@ -1,8 +1,9 @@
 """Tells what was written to the store, by whichever process, while somebody listens."""
 
+import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from opswright_core.errors import OpswrightError
 from opswright_knowledge.store import Store
@@ -15,17 +16,17 @@ PAGE = 1_000
 
 
 class Follower:
-    """Reads the change log of a namespace as it grows, in a thread of its own.
+    """Reads the change logs of the namespaces that are wanted as they grow, in a thread of its own.
 
-    There is one for a server, and it runs while `wanted()` says so. Each change is told after it is
-    committed, in the order of revisions.
+    There is one for a server, and it runs while any are. Each change is told with its namespace
+    after it is committed, in the order of the namespace's revisions.
     """
 
     def __init__(
         self,
         store: Store,
-        wanted: Callable[[], bool],
-        tell: Callable[[list[tuple[str, str]]], None],
+        wanted: Callable[[], Collection[str]],
+        tell: Callable[[str, list[tuple[str, str]]], None],
     ) -> None:
         self._store = store
         self._wanted = wanted
@@ -33,14 +34,15 @@ class Follower:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
-        self._seen: int | None = None
+        self._seen: dict[str, int] = {}
+        """How far each namespace's log was read."""
 
-    def begin(self) -> None:
-        """Follow from here on, unless that is done already."""
+    def begin(self, namespace: str) -> None:
+        """Follow a namespace, which is wanted, from here on, unless that is done already."""
         with self._lock:
+            self._begin(namespace)
             if self._thread is None:
                 self._closed.clear()
-                self._seen = self._latest()
                 self._thread = threading.Thread(
                     target=self._follow, name="knowledge follower", daemon=True
                 )
@@ -70,23 +72,35 @@ class Follower:
             if self._wanted() and not self._closed.is_set():
                 return False
             self._thread = None
+            self._seen.clear()
             return True
 
-    def _latest(self) -> int | None:
-        try:
-            with self._store.reading() as unit:
-                return unit.revision
-        except OpswrightError:
-            return None  # the thread says what is wrong, and goes on from where it is then
+    def _begin(self, namespace: str) -> None:
+        if namespace in self._seen:
+            return
+        # Where it cannot be read, the thread says why, and begins with where it is then.
+        with contextlib.suppress(OpswrightError), self._store.within(namespace).reading() as unit:
+            self._seen[namespace] = unit.revision
 
     def _tell_new(self) -> None:
-        if self._seen is None:
-            self._seen = self._latest()
-            return
+        with self._lock:
+            wanted = set(self._wanted())
+            for namespace in self._seen.keys() - wanted:
+                del self._seen[namespace]
+            for namespace in wanted:
+                self._begin(namespace)
+            seen = dict(self._seen)
+        for namespace, revision in seen.items():
+            self._tell_after(namespace, revision)
+
+    def _tell_after(self, namespace: str, revision: int) -> None:
+        store = self._store.within(namespace)
         while True:
-            with self._store.reading() as unit:
-                found = unit.changes.keys_after(self._seen, limit=PAGE)
+            with store.reading() as unit:
+                found = unit.changes.keys_after(revision, limit=PAGE)
             if not found:
                 return
-            self._seen = found[-1][0]
-            self._tell([(kind, key) for _, kind, key in found])
+            revision = found[-1][0]
+            with self._lock:
+                self._seen[namespace] = revision
+            self._tell(namespace, [(kind, key) for _, kind, key in found])

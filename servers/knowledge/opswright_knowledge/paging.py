@@ -1,4 +1,7 @@
-"""Pages that stay right while others write: a cursor names the last item seen, not a position."""
+"""Pages that stay right while others write: a cursor names the last item seen, not a position.
+
+A cursor is good in the namespace that it was made in alone.
+"""
 
 import base64
 import binascii
@@ -8,8 +11,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from opswright_core.canonical import size_bytes
+from opswright_core.canonical import digest, size_bytes
 from opswright_core.errors import BadInputError
+from opswright_core.namespaces import call_namespace
 from opswright_core.pages import PAGE_BYTES, Page
 
 T = TypeVar("T", bound=BaseModel)
@@ -45,8 +49,9 @@ def cut(
 
 
 def encode(place: list[Any]) -> str:
-    """A cursor for a place in a list."""
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+    """A cursor for a place in a list of the namespace of the call."""
+    marked = [_mark(), *place]
+    return base64.urlsafe_b64encode(json.dumps(marked).encode()).decode().rstrip("=")
 
 
 def decode(cursor: str | None, kinds: Sequence[type]) -> list[Any] | None:
@@ -57,8 +62,12 @@ def decode(cursor: str | None, kinds: Sequence[type]) -> list[Any] | None:
     if cursor is None:
         return None
     try:
-        place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if [type(part) for part in place] == list(kinds) and not any(map(_too_large, place)):
+        mark, *place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if (
+            mark == _mark()
+            and [type(part) for part in place] == list(kinds)
+            and not any(map(_too_large, place))
+        ):
             return list(place)
     except (binascii.Error, ValueError, TypeError):
         pass
@@ -66,6 +75,10 @@ def decode(cursor: str | None, kinds: Sequence[type]) -> list[Any] | None:
         f"{cursor[:60]!r} is not a cursor of this list. Pass the `cursor` of its last page, "
         "or none for the first."
     )
+
+
+def _mark() -> str:
+    return digest([call_namespace()])[:8]
 
 
 def _too_large(part: Any) -> bool:

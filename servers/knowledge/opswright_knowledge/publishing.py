@@ -1,13 +1,24 @@
 """Offers the store's resources: lists them, completes their addresses, says when they change."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, get_args
 
 from fastmcp import FastMCP
 from fastmcp.server.middleware import Middleware, MiddlewareContext
-from mcp_types import Annotations, Completion, ResourceTemplateReference
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    Annotations,
+    Completion,
+    ResourceTemplateReference,
+)
 
+from opswright_core.errors import BadInputError, OpswrightError
 from opswright_core.runtime import enter
+from opswright_core.server import ERROR_CHARACTERS
+from opswright_core.text import clean
 from opswright_knowledge.addresses import RUN_PARTS, SCHEME, concerned
 from opswright_knowledge.following import Follower
 from opswright_knowledge.records import ChangeKind
@@ -32,12 +43,12 @@ def publish(server: FastMCP[Any], store: Store) -> None:
     runtime = server.opswright_runtime  # type: ignore[attr-defined]
     subscriptions = runtime.subscriptions
 
-    def tell(changes: list[tuple[str, str]]) -> None:
-        if wanted := subscriptions.wanted:
-            for uri in concerned(wanted, changes):
-                subscriptions.publish(uri)
+    def tell(namespace: str, changes: list[tuple[str, str]]) -> None:
+        wanted = subscriptions.wanted_in().get(namespace, frozenset())
+        for uri in concerned(wanted, changes):
+            subscriptions.publish(uri, namespace)
 
-    follower = Follower(store, lambda: bool(subscriptions.wanted), tell)
+    follower = Follower(store, subscriptions.wanted_in, tell)
     subscriptions.before_listening = follower.begin
     runtime.extras["follower"] = follower
 
@@ -46,7 +57,9 @@ def publish(server: FastMCP[Any], store: Store) -> None:
             return None
         leave = enter(runtime)
         try:
-            return _completion(argument.name, argument.value, (context and context.arguments) or {})
+            with _told():
+                given = (context and context.arguments) or {}
+                return _completion(argument.name, argument.value, given)
         finally:
             leave()
 
@@ -71,6 +84,16 @@ def _completion(name: str, begun: str, given: dict[str, str]) -> Completion:
     return Completion(values=shown, total=total, has_more=total > len(shown))
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """Let the text of an error reach the caller, as that of a tool's does."""
+    try:
+        yield
+    except OpswrightError as exc:
+        code = INVALID_PARAMS if isinstance(exc, BadInputError) else INTERNAL_ERROR
+        raise MCPError(code, clean(str(exc), ERROR_CHARACTERS)) from exc
+
+
 class _Dates(Middleware):
     """Says in lists when an index's records were last written."""
 
@@ -80,7 +103,8 @@ class _Dates(Middleware):
         import anyio.to_thread
 
         listed = await call_next(context)
-        times = await anyio.to_thread.run_sync(_last_times)
+        with _told():
+            times = await anyio.to_thread.run_sync(_last_times)
         return [_dated(resource, times) for resource in listed]
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 from fastmcp import FastMCP
 
+from opswright_core.namespaces import named
 from opswright_core.server import build_server
 from opswright_core.settings import Settings
 from opswright_knowledge import publishing
 from opswright_knowledge.permissions import PERMISSIONS
 from opswright_knowledge.skills import deployed, history, inventory, recollection
-from opswright_knowledge.store import DEFAULT_NAMESPACE, Clock, Store, named, utc_now
+from opswright_knowledge.store import DEFAULT_NAMESPACE, Clock, Store, utc_now
 from opswright_knowledge.tools import (
     changes,
     context,
@@ -36,8 +37,9 @@ def create_server(
     """Make the server.
 
     The store is at `url`, else at OPSWRIGHT_KNOWLEDGE_URL, else in the state directory; what is
-    read and written is in `namespace`, else in OPSWRIGHT_KNOWLEDGE_NAMESPACE, else in `default`.
-    Raises BadInputError for a namespace that is no name.
+    read and written is in `namespace`, else in OPSWRIGHT_KNOWLEDGE_NAMESPACE, else in `default`,
+    but for callers over HTTP whose token names others. Raises BadInputError for a namespace that is
+    no name.
     """
     url = url or os.environ.get("OPSWRIGHT_KNOWLEDGE_URL")
     namespace = namespace or os.environ.get("OPSWRIGHT_KNOWLEDGE_NAMESPACE") or DEFAULT_NAMESPACE
@@ -87,6 +89,7 @@ def create_server(
             recollection.recall_what_is_known,
         ],
         requirements=["A directory it can write (or OPSWRIGHT_KNOWLEDGE_URL)"],
+        namespace=store.namespace,
         extras={"store": store},
     )
     publishing.publish(server, store)

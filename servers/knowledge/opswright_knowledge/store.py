@@ -1,14 +1,13 @@
 """The store as tools see it: opened at the first use, so that a server starts quickly."""
 
 import copy
-import re
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from opswright_core.errors import BadInputError
+from opswright_core.namespaces import call_namespace
 from opswright_core.runtime import runtime
 from opswright_knowledge.records import HOST, Provenance
 
@@ -20,21 +19,11 @@ if TYPE_CHECKING:
 Clock = Callable[[], datetime]
 
 DEFAULT_NAMESPACE = "default"
-_NAMESPACE = re.compile(r"[\w.@-]{1,64}")
 
 
 def utc_now() -> datetime:
     """The time now, in UTC."""
     return datetime.now(UTC)
-
-
-def named(namespace: str) -> str:
-    """The name of a namespace as it is; raises BadInputError when it is none."""
-    if not _NAMESPACE.fullmatch(namespace):
-        raise BadInputError(
-            f"{namespace[:80]!r} is no namespace; use 1 to 64 letters, digits and . _ @ -"
-        )
-    return namespace
 
 
 class Store:
@@ -49,7 +38,9 @@ class Store:
         self._opening = _Opening(url)
 
     def within(self, namespace: str) -> "Store":
-        """Another namespace of the same store."""
+        """The same store in a namespace."""
+        if namespace == self.namespace:
+            return self
         other = copy.copy(self)
         other.namespace = namespace
         return other
@@ -98,6 +89,9 @@ class _Opening:
 
 
 def knowledge() -> Store:
-    """The store of the server that handles this call."""
+    """The store of the server that handles this call, in the namespace that its caller sees.
+
+    Raises BadInputError when the caller chose one that it may not see.
+    """
     store: Store = runtime().extras["store"]
-    return store
+    return store.within(call_namespace())

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from opswright_core.canonical import canonical_json, size_bytes
 from opswright_core.errors import BadInputError
 from opswright_core.local_paths import local_path
+from opswright_core.namespaces import sight
 from opswright_core.pages import PAGE_BYTES
 from opswright_core.tools import record_tool
 from opswright_knowledge.exchange import Header, RecordKind, RecordLine, parse
@@ -189,7 +190,15 @@ def _parsed(batch: Sequence[tuple[int, str]], before: int) -> list[RecordLine]:
 
 
 def _file(text: str) -> Path:
-    """A path that may be exported to or imported from: absolute, and a .jsonl file by its name."""
+    """A path that may be exported to or imported from: absolute, and a .jsonl file by its name.
+
+    The files of a machine are in no namespace: a token that is kept to some has none of them.
+    """
+    if sight().is_confined:
+        raise BadInputError(
+            "files on the server are for callers on its machine, and for tokens that see all "
+            "namespaces (*). Leave the path out: export page by page, import by text."
+        )
     path = local_path(text)
     if not path.is_absolute() or path.suffix != ".jsonl":
         raise BadInputError(f"{text[:80]!r} is not the absolute path of a .jsonl file.")
