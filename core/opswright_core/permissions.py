@@ -45,6 +45,10 @@ _ACTIONS = {
 }
 """Operations that another action allows (service authorization reference, as of 2026-11)."""
 
+_NAMED_IN_API_GATEWAY = re.compile(r"Portal|Product|RoutingRule|AccessAssociation")
+"""The operations of API Gateway with actions of their own; all others' are their requests' verbs,
+like `apigateway:POST`."""
+
 NEEDS_NONE = frozenset({"sts:GetCallerIdentity"})
 """What AWS allows everyone, even where a policy denies it."""
 
@@ -60,6 +64,8 @@ _BATCH = 50
 def action_of(service_model: Any, operation: str) -> str:
     """The IAM action that allows one operation of a botocore service model."""
     signing, service = service_model.signing_name, service_model.service_name
+    if signing == "apigateway" and not _NAMED_IN_API_GATEWAY.search(operation):
+        return f"apigateway:{service_model.operation_model(operation).http['method']}"
     return f"{_PREFIXES.get(signing, signing)}:{_ACTIONS.get((service, operation), operation)}"
 
 

@@ -43,12 +43,14 @@ CORE_TOOLS = {
 
 DEPENDENT = frozenset(
     {
-        "autoscaling:CreateOrUpdateTags", "budgets:TagResource", "cloudwatch:TagResource",
-        "ec2:CreateTags", "ec2:RunInstances", "elasticloadbalancing:AddTags",
-        "iam:CreateServiceLinkedRole", "iam:PassRole", "iam:TagInstanceProfile", "iam:TagRole",
-        "rds:AddTagsToResource", "rds:CreateDBSnapshot", "route53:AssociateVPCWithHostedZone",
-        "s3:DeleteObjectVersion", "s3:GetObjectVersion", "s3:PutBucketOwnershipControls",
-        "secretsmanager:CreateSecret",
+        "apigateway:UpdateRestApiPolicy", "autoscaling:CreateOrUpdateTags", "budgets:TagResource",
+        "cloudwatch:TagResource", "ec2:CreateTags", "ec2:RunInstances",
+        "elasticloadbalancing:AddTags", "iam:CreateServiceLinkedRole", "iam:PassRole",
+        "iam:TagInstanceProfile", "iam:TagRole", "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery", "logs:GetLogDelivery", "logs:ListLogDeliveries",
+        "logs:UpdateLogDelivery", "rds:AddTagsToResource", "rds:CreateDBSnapshot",
+        "route53:AssociateVPCWithHostedZone", "s3:DeleteObjectVersion", "s3:GetObjectVersion",
+        "s3:PutBucketOwnershipControls", "secretsmanager:CreateSecret",
         "secretsmanager:TagResource", "sns:TagResource",
     }
 )  # fmt: skip

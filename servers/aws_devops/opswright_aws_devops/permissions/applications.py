@@ -21,6 +21,12 @@ _LOGS = (
     "logs:TagResource",
 )
 _SECRETS = ("kms:DescribeKey", "secretsmanager:DescribeSecret")
+_INVOKE = (
+    "lambda:AddPermission",
+    "lambda:GetFunction",
+    "lambda:GetPolicy",
+    "lambda:RemovePermission",
+)
 
 PERMISSIONS: dict[str, tuple[str, ...]] = {
     "create_container_repository": (
@@ -116,5 +122,30 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "sns:GetTopicAttributes",
         "sqs:GetQueueAttributes",
         "sqs:GetQueueUrl",
+    ),
+    "create_api": (
+        *_INVOKE,
+        *_LOGS,
+        "apigateway:DELETE",
+        "apigateway:GET",
+        "apigateway:POST",
+        "apigateway:PUT",
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+    ),
+    "create_private_api": (
+        *_INVOKE,
+        "apigateway:DELETE",
+        "apigateway:GET",
+        "apigateway:PATCH",
+        "apigateway:POST",
+        "apigateway:PUT",
+        "apigateway:UpdateRestApiPolicy",
+        "ec2:DescribeVpcEndpoints",
     ),
 }
