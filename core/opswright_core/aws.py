@@ -40,7 +40,7 @@ class AwsTarget(BaseModel):
 
 
 HERE = AwsTarget()
-Target = Annotated[AwsTarget, Field(description="AWS profile, region, role; default: environment")]
+Target = Annotated[AwsTarget, Field(description="AWS profile, region, role; else environment")]
 
 
 @dataclass

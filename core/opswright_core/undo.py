@@ -14,6 +14,7 @@ BUSY_CODES = frozenset(
         "DependencyViolation",
         "ResourceInUse",
         "ResourceInUseException",
+        "InvalidDBClusterStateFault",
         "InvalidDBInstanceState",
         "InvalidDBSubnetGroupStateFault",
         "ScalingActivityInProgress",

@@ -58,6 +58,7 @@ VERBS = {
     "release",
     "remember",
     "require",
+    "restore",
     "review",
     "roll",
     "scan",

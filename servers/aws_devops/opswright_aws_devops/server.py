@@ -19,8 +19,10 @@ from opswright_aws_devops.skills import (
     leaving,
     messaging,
     removal,
+    restoring,
 )
 from opswright_aws_devops.tools import (
+    aurora,
     availability,
     buckets,
     calls,
@@ -44,6 +46,7 @@ from opswright_aws_devops.tools import (
     queues,
     quotas,
     reachability,
+    restore,
     reviews,
     security_groups,
     service_roles,
@@ -89,6 +92,8 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             network.create_network,
             security_groups.create_security_groups,
             databases.create_database,
+            aurora.create_aurora_cluster,
+            restore.restore_database,
             load_balancers.create_load_balancer,
             web_tier.create_web_tier,
             buckets.create_bucket,
@@ -129,6 +134,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             hosting.host_static_website,
             hosting.point_name_at_load_balancer,
             access.provide_session_access,
+            restoring.restore_from_backup,
         ],
         requirements=[
             "AWS credentials: a profile, SSO or a role",

@@ -8,6 +8,7 @@ has not been tried on a real account yet.
 from opswright_aws_devops.permissions import (
     applications,
     building,
+    data,
     edge,
     lifecycle,
     messaging,
@@ -24,6 +25,7 @@ _LOOKS = tuple(
             for actions in {
                 **applications.PERMISSIONS,
                 **building.PERMISSIONS,
+                **data.PERMISSIONS,
                 **edge.PERMISSIONS,
                 **messaging.PERMISSIONS,
                 **networking.PERMISSIONS,
@@ -42,6 +44,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     **stacks.PERMISSIONS,
     **applications.PERMISSIONS,
     **building.PERMISSIONS,
+    **data.PERMISSIONS,
     **edge.PERMISSIONS,
     **messaging.PERMISSIONS,
     **networking.PERMISSIONS,

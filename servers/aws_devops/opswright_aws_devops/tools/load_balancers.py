@@ -49,9 +49,7 @@ def create_load_balancer(
     subnet_ids: Annotated[list[str], Field(description="Public, in two zones", min_length=2)],
     security_group_ids: Annotated[list[str], Field(description="At least one", min_length=1)],
     target_port: Annotated[int, Field(description="Of the servers", ge=1, le=65535)] = 8080,
-    health_check_path: Annotated[
-        str, Field(description="200 when healthy", pattern="^/")
-    ] = "/healthz",
+    health_check_path: Annotated[str, Field(description="Answers 200", pattern="^/")] = "/healthz",
     certificate_arn: Annotated[str, Field(description="ACM; gives HTTPS")] | None = None,
     target: Target = HERE,
 ) -> Work[LoadBalancer]:

@@ -68,7 +68,7 @@ class Design:
 def create_network(
     name: ResourceName,
     cidr: Annotated[str, Field(description="Of the VPC", max_length=18)] = "10.0.0.0/16",
-    az_count: Annotated[int, Field(description="Availability zones", ge=2, le=4)] = 2,
+    az_count: Annotated[int, Field(description="Zones", ge=2, le=4)] = 2,
     nat: Annotated[NatLayout, Field(description="NAT gateways")] = "per_az",
     target: Target = HERE,
 ) -> Work[Network]:

@@ -52,7 +52,7 @@ def create_web_tier(
     | None = None,
     target: Target = HERE,
 ) -> Work[WebTier]:
-    """Create an auto-scaling group of Linux servers over the subnets, behind a target group."""
+    """Create an auto-scaling group of Linux servers behind a target group."""
     if max_size < min_size:
         raise BadInputError(f"max_size {max_size} is below min_size {min_size}; raise it.")
     a = aws(target)
