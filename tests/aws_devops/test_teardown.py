@@ -185,6 +185,15 @@ def test_what_uses_another_goes_first_whatever_the_order_of_making() -> None:
         assert [r.change_id for r in in_undo_order(given)] == ["w", "g", "n"]
 
 
+def test_what_serves_an_application_without_a_name_of_its_own_goes_with_it() -> None:
+    network = record("n", "create_network", name="shop", made=["vpc-1"])
+    endpoint = record("e", "create_endpoints", vpc_id="vpc-1", made=["vpce-1"])
+    other = record("o", "create_security_groups", name="crm", vpc_id="vpc-1")
+    apart = record("p", "create_endpoints", vpc_id="vpc-2")
+    chosen = changes_of([apart, other, endpoint, network], "shop", [], HERE)
+    assert [r.change_id for r in chosen] == ["e", "n"]
+
+
 def test_what_goes_with_something_made_is_not_foreign() -> None:
     web = record("w", "create_web_tier", made=["asg-shop"])
     asg = Tagged("arn:aws:autoscaling:r:1:g:x:autoScalingGroupName/asg-shop", {REQUEST_TAG: "r1"})

@@ -10,7 +10,7 @@ from opswright_core.changes import Record
 from opswright_core.undo_preview import uses
 
 NAMELESS = frozenset({"set_dns_record", "deploy_website"})
-"""Tools whose changes have no application's name of their own: they serve what they point at."""
+"""Tools whose `name`, if any, is no application's: their changes serve what they point at."""
 
 _POINTING = ("alias_to", "values", "bucket", "distribution_id")
 """The arguments of these tools that say what their change serves."""
@@ -54,7 +54,7 @@ def changes_of(
 
     Its own: in `scope`, made under its name (None: no name tells) or having made what carries its
     tag. With them what these use and is its own in another region (a certificate for CloudFront),
-    and what serves them without a name of its own (a DNS record, a website's files).
+    and what serves them without a name of its own (a DNS record, a website's files, an endpoint).
     """
     carried = {known for one in tagged for known in (one.arn, one.id)}
 
@@ -75,15 +75,19 @@ def changes_of(
         and is_own(r)
         and any(uses(user, made_by(r)) for user in own)
     ]
-    known = {text for r in [*own, *elsewhere] for text in _names(r)}
-    serving = [
-        r
-        for r in standing
-        if r.tool in NAMELESS
-        and r.scope.rpartition(":")[0] == account
-        and known & {text for key in _POINTING for text in _texts(r.arguments.get(key))}
-    ]
-    chosen = {r.change_id for r in [*own, *elsewhere, *serving]}
+    own += elsewhere
+    known = {text for r in own for text in _names(r)}
+
+    def serves(record: Record) -> bool:
+        if record.scope.rpartition(":")[0] != account or record in own:
+            return False
+        if record.tool in NAMELESS:
+            pointers = (record.arguments.get(key) for key in _POINTING)
+            return bool(known & {text for one in pointers for text in _texts(one)})
+        return "name" not in record.arguments and any(uses(record, made_by(r)) for r in own)
+
+    serving = [record for record in standing if serves(record)]
+    chosen = {r.change_id for r in [*own, *serving]}
     return in_undo_order([r for r in standing if r.change_id in chosen])
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opswright_aws_devops.lookup import must_exist
+from opswright_aws_devops.website.distribution import load_distributions
 from opswright_core.aws import Aws
 from opswright_core.errors import BadInputError, NotFoundError
 
@@ -129,11 +130,9 @@ def _of_balancer(balancer: dict[str, Any]) -> Alias:
 
 
 def _distribution(a: Aws, wanted: str, name: str) -> Alias:
-    listed = a.client("cloudfront").get_paginator("list_distributions").paginate()
-    for page in listed:
-        for found in page["DistributionList"].get("Items", []):
-            if wanted in {found["Id"], found["DomainName"]}:
-                return _of_distribution(a, found, name)
+    for found in load_distributions(a):
+        if wanted in {found["Id"], found["DomainName"]}:
+            return _of_distribution(a, found, name)
     raise NotFoundError(f"This account has no CloudFront distribution {wanted}.")
 
 

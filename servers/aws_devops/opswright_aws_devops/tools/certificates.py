@@ -136,6 +136,12 @@ def _plan(a: Aws, request: Request, domains: list[str]) -> ChangePlan:
             f"No single public zone of this account is for {', '.join(left)}: the records to "
             "create are in the answer, and ACM waits 72 hours for them."
         )
+    if ours:
+        names = ", ".join(sorted({zone.name for zone in ours.values()}))
+        warnings.append(
+            f"ACM sees the records only when the registrar has the name servers of {names}; it is "
+            "waited for 45 minutes."
+        )
     others = [c["CertificateArn"] for c in same if c["CertificateArn"] != own]
     if others:
         warnings.append(f"There are others for {domains[0]} here already: {', '.join(others)}")
