@@ -1,11 +1,12 @@
 """A knowledge server over a real client, with a clock that tests set."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.knowledge.statements import watched
 from tests.postgres import Postgres
 
 from opswright_core.settings import Settings
@@ -25,6 +26,17 @@ class Clock:
 
     def forward(self, **by: float) -> None:
         self.now += timedelta(**by)
+
+
+@pytest.fixture(autouse=True)
+def _namespaces_are_named(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every statement that a test makes the server send is about one namespace."""
+    if request.node.module.__name__.endswith("test_statements"):
+        yield
+        return
+    with watched() as found:
+        yield
+    assert not found
 
 
 Ask = Callable[..., Awaitable[dict[str, Any]]]

@@ -59,3 +59,16 @@ async def test_the_answer_says_from_when_on(ask: Any) -> None:
     told = await ask("changes_since", since="yesterday")
     assert told["since"] == "2026-11-01T00:00:00.000+00:00"
     assert (await ask("changes_since"))["since"] is None
+
+
+async def test_no_two_records_share_a_key(ask: Any, read: Any) -> None:
+    twins = [{"type": "a/b", "id": "c"}, {"type": "a", "id": "b/c"}, {"type": "a%2Fb", "id": "c"}]
+    await ask("record_resources", resources=twins)
+    await ask("set_context", scope="a/b", key="c", value=1)
+    await ask("set_context", scope="a", key="b/c", value=1)
+    keys = [change["key"] for change in (await ask("changes_since"))["changes"]]
+    assert keys == ["a%2Fb/c", "a/b/c", "a%252Fb/c", "a%2Fb/c", "a/b/c"]
+    for key in keys[:3]:
+        assert (await ask("get_history", kind="resource", key=key))["total"] == 1
+    assert '"total":1' in await read("knowledge://history/resource/a%252Fb/c")
+    assert '"name":""' in await read("knowledge://resources/a%2Fb/c")

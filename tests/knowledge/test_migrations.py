@@ -139,6 +139,26 @@ def _tables(connection: Connection) -> Any:
     return connection.execute(text("SELECT name, sql FROM sqlite_master ORDER BY name")).all()
 
 
+async def test_keys_of_before_they_were_encoded_are_brought_over(
+    empty_url: str, settings: Settings
+) -> None:
+    twins = [{"type": "a/b", "id": "c/d"}, {"type": "50%", "id": "x"}, {"type": "a", "id": "e/f"}]
+    async with Client(create_server(settings, empty_url)) as client:
+        await client.call_tool("record_resources", {"resources": twins})
+        await client.call_tool("set_context", {"scope": "env:a/b", "key": "k", "value": 1})
+    engine = create_engine(empty_url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE changes SET key = replace(replace(key, '%2F', '/'), '%25', '%')")
+        )
+        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+    engine.dispose()
+    async with Client(create_server(settings, empty_url)) as client:
+        log = (await client.call_tool("changes_since", {})).structured_content
+    keys = [change["key"] for change in log["changes"]]
+    assert keys == ["a%2Fb/c/d", "50%25/x", "a/e/f", "env:a%2Fb/k"]
+
+
 OPEN = """
 import sys
 from opswright_knowledge.records import Provenance

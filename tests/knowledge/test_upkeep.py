@@ -81,3 +81,39 @@ async def test_a_message_to_all_stays_until_every_known_agent_acknowledged_it(
 async def test_days_out_of_bounds_are_refused(fail: Any) -> None:
     for days in (0, -1, 10**9):
         assert "older_than_days" in await fail("prune_records", older_than_days=days)
+
+
+async def test_the_change_log_is_pruned_when_asked_and_its_readers_are_told(
+    ask: Any, fail: Any, read: Any, clock: Any
+) -> None:
+    for number in range(5):
+        await ask("set_context", scope="s", key="k", value=number)
+        clock.forward(days=10)
+    assert (await ask("prune_records", dry_run=False))["log_changes"] == 0
+    looked = await ask("prune_records", log_older_than_days=25)
+    assert (looked["log_changes"], looked["done"]) == (3, False)
+    assert (await ask("changes_since"))["pruned"] == 0
+    done = await ask("prune_records", log_older_than_days=25, dry_run=False)
+    assert done["log_changes"] == 3
+    assert "3 changes of the log older than 25 days" in done["summary"]
+
+    log = await ask("changes_since")
+    assert ([c["revision"] for c in log["changes"]], log["revision"], log["pruned"]) == (
+        [4, 5],
+        5,
+        3,
+    )
+    assert [c["revision"] for c in (await ask("changes_since", revision=3))["changes"]] == [4, 5]
+    for revision in (1, 2):
+        said = await fail("changes_since", revision=revision)
+        assert "Start again from a list" in said
+        assert "from revision 5" in said
+    assert (await ask("get_history", kind="context", key="s/k"))["total"] == 2
+    assert '"total":2' in await read("knowledge://changes")
+    assert (await ask("get_context", scope="s"))["items"][0]["value"] == 4
+
+    clock.forward(days=1000)  # the newest stays: it tells how far the log was pruned
+    await ask("prune_records", log_older_than_days=1, dry_run=False)
+    assert (await ask("changes_since"))["pruned"] == 4
+    assert (await ask("set_context", scope="s", key="k", value=9))["revision"] == 6
+    assert (await ask("prune_records", log_older_than_days=1))["log_changes"] == 1

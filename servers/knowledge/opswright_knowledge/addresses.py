@@ -16,6 +16,22 @@ def address(*parts: str, cursor: str | None = None) -> str:
     return f"{SCHEME}{path}" + (f"?cursor={cursor}" if cursor else "")
 
 
+def key_of(*parts: str) -> str:
+    """What the change log calls a record: its parts, a `/` or `%` encoded in all but the last.
+
+    >>> key_of("github/repo", "org/app")
+    'github%2Frepo/org/app'
+    """
+    *leading, last = parts
+    return "/".join([*(part.replace("%", "%25").replace("/", "%2F") for part in leading), last])
+
+
+def parts_of(key: str, count: int) -> list[str]:
+    """The parts that `key_of` made a key of."""
+    *leading, last = key.split("/", count - 1)
+    return [*map(unquote, leading), last]
+
+
 def concerned(uris: Iterable[str], changes: Iterable[tuple[str, str]]) -> list[str]:
     """Those of the URIs whose resources the changes, as (kind, key) of the log, concern.
 
@@ -23,39 +39,55 @@ def concerned(uris: Iterable[str], changes: Iterable[tuple[str, str]]) -> list[s
     are compared decoded, however they were written, and without a cursor. That of a thread is
     concerned by every message, since the log does not tell a message's thread.
     """
-    paths = {uri: unquote(uri.removeprefix(SCHEME).partition("?")[0]) for uri in uris}
+    paths = {uri: _path(uri) for uri in uris}
     touched = [path for kind, key in changes for path in _paths(kind, key)]
     return [uri for uri, path in paths.items() if any(_below(one, path) for one in touched)]
 
 
-def _paths(kind: str, key: str) -> list[str]:
+_Path = tuple[str, ...]
+_OPEN = {"resources": 2, "context": 2, "history": 2}
+"""Addresses whose last part may hold a `/` as it is, and how many parts come before it."""
+
+
+def _path(uri: str) -> _Path:
+    pieces = uri.removeprefix(SCHEME).partition("?")[0].split("/")
+    closed = _OPEN.get(pieces[0], len(pieces))
+    rest = ["/".join(pieces[closed:])] if pieces[closed:] else []
+    return tuple(map(unquote, pieces[:closed] + rest))
+
+
+def _paths(kind: str, key: str) -> list[_Path]:
     """The paths that a change concerns; those above them too. `*` is any one part."""
-    most, _, last = key.rpartition("/")
+    own: list[_Path]
     match kind:
         case "resource":
-            own = [f"resources/{key}"]
-        case "deployment":  # application/environment/id, and the names may hold slashes
-            names = most.split("/")
-            places = ["/".join(names[at:]) for at in range(1, len(names))]
-            own = [f"deployments/{key}", *(f"environments/{place}" for place in places)]
+            own = [("resources", *parts_of(key, 2))]
+        case "deployment":
+            application, environment, deployment = parts_of(key, 3)
+            own = [
+                ("deployments", application, environment, deployment),
+                ("environments", environment),
+            ]
         case "memory":
-            own = [f"agents/{most}/memory/{last}"]
+            agent, memory = parts_of(key, 2)
+            own = [("agents", agent, "memory", memory)]
         case "message":
-            own = [f"agents/{most}/inbox/{last}", "threads/*"]
+            agent, message = parts_of(key, 2)
+            own = [("agents", agent, "inbox", message), ("threads", "*")]
         case "context":
-            own = [f"context/{key}"]
-            if key.startswith(ENVIRONMENT_SCOPE):
-                own.append(f"environments/{key.removeprefix(ENVIRONMENT_SCOPE)}")
+            scope, name = parts_of(key, 2)
+            own = [("context", scope, name)]
+            if scope.startswith(ENVIRONMENT_SCOPE):
+                own.append(("environments", scope.removeprefix(ENVIRONMENT_SCOPE)))
         case "run":
-            own = [f"runs/{key}/{part}" for part in RUN_PARTS]
+            own = [("runs", key, part) for part in RUN_PARTS]
         case _:
             own = []
-    return [*own, f"history/{kind}/{key}", "changes"]
+    return [*own, ("history", kind, key), ("changes",)]
 
 
-def _below(touched: str, path: str) -> bool:
+def _below(touched: _Path, path: _Path) -> bool:
     """Whether a path is one that was touched, or above it."""
-    if "*" in touched.split("/"):
-        parts = touched.split("/"), path.split("/")
-        touched = "/".join(b if a == "*" else a for a, b in zip(*parts, strict=False))
-    return touched == path or touched.startswith(f"{path}/")
+    return len(path) <= len(touched) and all(
+        a in {"*", b} for a, b in zip(touched, path, strict=False)
+    )

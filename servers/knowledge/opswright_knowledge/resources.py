@@ -260,8 +260,9 @@ def latest_changes(cursor: str | None = None) -> str:
     place = decode(cursor, [int])
     with knowledge().reading() as store:
         revision = store.revision
+        total = revision - store.changes.pruned
         found = store.changes.latest(place[0] if place else None, limit=PAGE_ITEMS)
-    page = cut(found, total=revision, limit=PAGE_ITEMS, place=lambda one: [one.revision])
+    page = cut(found, total=total, limit=PAGE_ITEMS, place=lambda one: [one.revision])
     return _index(("changes",), page, revision=revision)
 
 
@@ -273,7 +274,7 @@ def history_of(kind: str, record: str, cursor: str | None = None) -> str:
             kind, record, before=place[0] if place else None, limit=PAGE_ITEMS
         )
     if not total:
-        raise NotFoundError(f"no {kind} {record!r} was ever recorded; get_history finds by key.")
+        raise NotFoundError(f"the change log has no {kind} {record!r}; get_history finds by key.")
     page = cut(found, total=total, limit=PAGE_ITEMS, place=lambda one: [one.revision])
     return _index(("history", kind, record), page)
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from opswright_knowledge.records import ChangeEntry, PastChange
 from opswright_knowledge.storage.schema import changes
@@ -54,6 +54,27 @@ class Changes:
         )
         rows = self._unit.connection.execute(asked.order_by(c.revision).limit(limit))
         return [(number, kind, key) for number, kind, key in rows]
+
+    @property
+    def pruned(self) -> int:
+        """The last revision whose change was pruned, 0 when none was.
+
+        What is pruned comes before all that stays, and the newest stays, so the log itself tells.
+        """
+        asked = select(func.min(changes.c.revision)).where(self._unit.own(changes))
+        return int(self._unit.connection.execute(asked).scalar_one() or 1) - 1
+
+    def prune(self, before: str, *, dry_run: bool) -> int:
+        """Drop the changes that were made before a time, but the newest; returns how many."""
+        c = changes.c
+        own = self._unit.own(changes)
+        asked = select(func.min(c.revision)).where(own, c.at >= before)
+        kept = self._unit.connection.execute(asked).scalar_one() or self._unit.revision
+        last = min(kept, self._unit.revision) - 1
+        many = max(0, last - self.pruned)
+        if many and not dry_run:
+            self._unit.connection.execute(delete(changes).where(own, c.revision <= last))
+        return many
 
     def latest(self, before: int | None = None, limit: int = 50) -> list[ChangeEntry]:
         """Changes before a revision, newest first: at most `limit` + 1."""

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from opswright_core.canonical import canonical_json
 from opswright_core.errors import ConflictError
+from opswright_knowledge.addresses import key_of
 from opswright_knowledge.kept import kept
 from opswright_knowledge.records import ContextEntry, ContextScope, Operation, Recorded
 from opswright_knowledge.storage.schema import context
@@ -38,7 +39,7 @@ class Context:
             return Recorded(revision=self._unit.revision, unchanged=1)
         done: Operation = "deleted" if value is None else "updated" if current else "created"
         before = {"value": current.value} if current else None
-        (revision,) = self._unit.log("context", [(f"{scope}/{key}", done)], [before])
+        (revision,) = self._unit.log("context", [(key_of(scope, key), done)], [before])
         row = {"value": value, **self._unit.origin(revision)}
         if current is None:
             self._connection.execute(insert(context).values(scope=scope, key=key, **row))

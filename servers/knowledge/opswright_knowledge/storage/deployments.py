@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, func, insert, select, tuple_, update
 
 from opswright_core.canonical import digest
 from opswright_core.journal import new_id
+from opswright_knowledge.addresses import key_of
 from opswright_knowledge.kept import kept
 from opswright_knowledge.records import Deployment, DeploymentRecord, Recorded, Running
 from opswright_knowledge.running import judge
@@ -41,7 +42,7 @@ class Deployments:
             if not changed:
                 return deployment_id, Recorded(revision=self._unit.revision, unchanged=1)
             where = {**current, **changed}
-            key = f"{where['application']}/{where['environment']}/{deployment_id}"
+            key = key_of(where["application"], where["environment"], deployment_id)
             before = {name: current[name] for name in changed}
             (revision,) = self._unit.log("deployment", [(key, "updated")], [before])
             self._connection.execute(
@@ -53,7 +54,7 @@ class Deployments:
         row = kept(record.model_dump(), "the deployment")
         if row["rollback_target"] is None:
             row["rollback_target"] = self._last_good(record)
-        key = f"{record.application}/{record.environment}/{deployment_id}"
+        key = key_of(record.application, record.environment, deployment_id)
         (revision,) = self._unit.log("deployment", [(key, "created")])
         row |= {
             "deployment_id": deployment_id,

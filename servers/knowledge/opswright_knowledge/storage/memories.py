@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, u
 
 from opswright_core.canonical import digest
 from opswright_core.errors import NotFoundError
+from opswright_knowledge.addresses import key_of
 from opswright_knowledge.kept import kept
 from opswright_knowledge.moments import iso
 from opswright_knowledge.ranking import CANDIDATES, Candidate, rank
@@ -53,7 +54,7 @@ class Memories:
             return memory_id
         done: Operation = "updated" if known else "created"
         before = known and {"importance": known.importance, "expires_at": known.expires_at}
-        (revision,) = self._unit.log("memory", [(f"{agent}/{memory_id}", done)], [before])
+        (revision,) = self._unit.log("memory", [(key_of(agent, memory_id), done)], [before])
         values = {
             "importance": record.importance,
             "expires_at": expires_at,
@@ -144,7 +145,7 @@ class Memories:
         row = self._connection.execute(asked).first()
         if row is None:
             raise NotFoundError(f"there is no memory {memory_id!r}; recall shows their ids.")
-        (revision,) = self._unit.log("memory", [(f"{row.agent}/{memory_id}", "deleted")])
+        (revision,) = self._unit.log("memory", [(key_of(row.agent, memory_id), "deleted")])
         self._delete([row.number])
         return Recorded(revision=revision)
 
@@ -170,7 +171,7 @@ class Memories:
         if dry_run:
             return len(rows)
         gone: Operation = "expired"
-        self._unit.log("memory", [(f"{row.agent}/{row.memory_id}", gone) for row in rows])
+        self._unit.log("memory", [(key_of(row.agent, row.memory_id), gone) for row in rows])
         self._delete([row.number for row in rows])
         return len(rows)
 

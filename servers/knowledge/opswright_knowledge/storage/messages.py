@@ -8,6 +8,7 @@ from sqlalchemy import Select, bindparam, delete, func, insert, select
 from opswright_core.canonical import digest
 from opswright_core.errors import BadInputError, NotFoundError
 from opswright_core.journal import new_id
+from opswright_knowledge.addresses import key_of
 from opswright_knowledge.kept import kept
 from opswright_knowledge.records import NOBODY, Message, MessageRecord, Operation, Recorded
 from opswright_knowledge.storage.schema import acknowledgements, messages
@@ -41,7 +42,7 @@ class Messages:
         thread = message_id
         if record.in_reply_to is not None:
             thread = self._known(record.in_reply_to)["thread"]
-        (revision,) = self._unit.log("message", [(f"{record.recipient}/{message_id}", "created")])
+        (revision,) = self._unit.log("message", [(key_of(record.recipient, message_id), "created")])
         row |= {"message_id": message_id, "sender": sender, "thread": thread}
         self._connection.execute(insert(messages).values(**row, **self._unit.origin(revision)))
         return message_id, thread, Recorded(revision=revision)
@@ -106,7 +107,7 @@ class Messages:
                 fresh.append((message_id, reader))
         news: Operation = "updated"
         self._unit.log(
-            "message", [(f"{reader}/{message_id}", news) for message_id, reader in fresh]
+            "message", [(key_of(reader, message_id), news) for message_id, reader in fresh]
         )
         if fresh:
             at = self._unit.now
@@ -142,7 +143,7 @@ class Messages:
         ]
         if done and not dry_run:
             pruned: Operation = "pruned"
-            self._unit.log("message", [(f"{to}/{message_id}", pruned) for message_id, to in done])
+            self._unit.log("message", [(key_of(to, message_id), pruned) for message_id, to in done])
             named = [{"an_id": message_id} for message_id, _ in done]
             for table in (acknowledgements, messages):
                 same = table.c.message_id == bindparam("an_id")

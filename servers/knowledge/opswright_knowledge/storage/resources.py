@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 
 from opswright_core.canonical import canonical_json
 from opswright_core.errors import ConflictError, NotFoundError
+from opswright_knowledge.addresses import key_of
 from opswright_knowledge.kept import kept
 from opswright_knowledge.records import (
     Marked,
@@ -62,7 +63,7 @@ class Resources:
         revisions = self._unit.log(
             "resource",
             [
-                (f"{new['type']}/{new['id']}", "created" if is_gone(old) else "updated")
+                (key_of(new["type"], new["id"]), "created" if is_gone(old) else "updated")
                 for old, new, _ in changed
             ],
             [before for _, _, before in changed],
@@ -96,7 +97,7 @@ class Resources:
         ]
         revisions = self._unit.log(
             "resource",
-            [(f"{row['type']}/{row['id']}", _restored(old, row)) for old, row in fresh],
+            [(key_of(row["type"], row["id"]), _restored(old, row)) for old, row in fresh],
             [old and _differing(old, row) for old, row in fresh],
         )
         own = {"namespace": self._unit.namespace}
@@ -117,7 +118,7 @@ class Resources:
         rows = [dict(row) for row in self._connection.execute(asked).mappings()]
         if rows and not dry_run:
             pruned: Operation = "pruned"
-            self._unit.log("resource", [(f"{row['type']}/{row['id']}", pruned) for row in rows])
+            self._unit.log("resource", [(key_of(row["type"], row["id"]), pruned) for row in rows])
             self._rows.remove(rows)
         return len(rows)
 
@@ -134,7 +135,7 @@ class Resources:
                 f"never recorded: {', '.join(unknown[:5])}. find_resources shows what is."
             )
         living = [key for key in wanted if key in known and not is_gone(known[key])]
-        entries: list[tuple[str, Operation]] = [("/".join(key), "deleted") for key in living]
+        entries: list[tuple[str, Operation]] = [(key_of(*key), "deleted") for key in living]
         revisions = self._unit.log("resource", entries, [{"deleted_at": None} for _ in living])
         for key, revision in zip(living, revisions, strict=True):
             self._connection.execute(

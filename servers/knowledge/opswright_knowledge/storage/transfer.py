@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Column, Table, delete, insert, select, tuple_, update
 
 from opswright_core.errors import BadInputError
+from opswright_knowledge.addresses import key_of
 from opswright_knowledge.exchange import (
     MODELS,
     ContextLine,
@@ -102,12 +103,12 @@ class Transfer:
     ) -> bool:
         match record:
             case DeploymentLine():
-                key = f"{record.application}/{record.environment}/{record.deployment_id}"
+                key = key_of(record.application, record.environment, record.deployment_id)
                 return self._plain(deployments, ("deployment_id",), "deployment", key, record)
             case MemoryLine():
                 return self._memory(record)
             case ContextLine():
-                key = f"{record.scope}/{record.key}"
+                key = key_of(record.scope, record.key)
                 return self._plain(context, ("scope", "key"), "context", key, record)
             case MessageLine():
                 return self._message(record)
@@ -145,7 +146,7 @@ class Transfer:
         current = self._connection.execute(known).first()
         if current is not None and current.at >= row["at"]:
             return False
-        key = f"{row['agent']}/{row['memory_id']}"
+        key = key_of(row["agent"], row["memory_id"])
         (revision,) = self._unit.log("memory", [(key, "updated" if current else "created")])
         if current is not None:
             self._unit.dialect.unindex(self._connection, "memory_words", [current.number])
@@ -161,7 +162,7 @@ class Transfer:
     def _message(self, record: MessageLine) -> bool:
         read = record.acknowledged
         plain = record.model_copy(update={"acknowledged": {}})
-        key = f"{record.recipient}/{record.message_id}"
+        key = key_of(record.recipient, record.message_id)
         written = self._plain(messages, ("message_id",), "message", key, plain)
         known = self._acknowledged([record.message_id]).get(record.message_id, {})
         own = {"namespace": self._unit.namespace}

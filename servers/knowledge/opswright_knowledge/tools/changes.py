@@ -23,6 +23,7 @@ class ChangeLog(BaseModel):
     since: str | None = Field(None, description="The moment that was asked for")
     total: int = Field(description="How many there are in all")
     remaining: int = Field(description="How many more there are; go on from the last one shown")
+    pruned: int = Field(0, description="Changes up to this revision are kept no more")
     changes: list[ChangeEntry]
 
 
@@ -41,6 +42,13 @@ def changes_since(
     now = knowledge().clock()
     begin = iso(moment(since, now)) if since else None
     with knowledge().reading() as store:
+        pruned = store.changes.pruned
+        if 0 < revision < pruned:
+            raise NotFoundError(
+                f"the changes after revision {revision} are kept no more: those up to {pruned} "
+                "were pruned. Start again from a list (find_resources, list_deployments, "
+                f"get_context, list_runs), and then from revision {store.revision}."
+            )
         found, total = store.changes.after(
             revision, since=begin, agent=agent, kind=kind, newest_first=newest_first, limit=limit
         )
@@ -57,6 +65,7 @@ def changes_since(
         since=begin,
         total=total,
         remaining=total - len(shown),
+        pruned=pruned,
         changes=shown,
     )
 
@@ -76,7 +85,7 @@ def get_history(
         found, total = store.changes.of(kind, key, before=place[0] if place else None, limit=limit)
     if not total:
         raise NotFoundError(
-            f"no {kind} {key!r} was ever recorded; changes_since shows the keys of what was."
+            f"the change log has no {kind} {key!r}; changes_since shows the keys of what it has."
         )
     return cut(
         found,
