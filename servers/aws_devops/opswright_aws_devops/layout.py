@@ -93,3 +93,24 @@ def lay_out_ipv6(block: str, subnets: Mapping[str, str | None]) -> dict[str, str
             raise BadInputError(f"{block} has no /64 left for {subnet_id}.")
         laid[subnet_id] = cidr or str(found)
     return laid
+
+
+def divide(block: str, parts: int) -> list[str]:
+    """Equal ranges of a block for so many VPCs, from its beginning, none overlapping another.
+
+    Each is as large as the block allows, a /16 at most. Raises BadInputError when a network of
+    three tiers would not fit into one.
+    """
+    try:
+        whole = IPv4Network(block)
+    except (AddressValueError, NetmaskValueError, ValueError) as exc:
+        raise BadInputError(f"block {block!r} is not an IPv4 range like 10.0.0.0/12.") from exc
+    prefix = max(16, whole.prefixlen + (parts - 1).bit_length())
+    if prefix > SMALLEST_SUBNET - 3:
+        raise BadInputError(
+            f"block {block!r} is too small for {parts} networks; give a "
+            f"/{SMALLEST_SUBNET - 3 - (parts - 1).bit_length()} or larger."
+        )
+    return [
+        str(part) for part, _ in zip(whole.subnets(new_prefix=prefix), range(parts), strict=False)
+    ]

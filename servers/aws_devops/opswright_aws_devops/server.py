@@ -6,6 +6,7 @@ from typing import Any
 from fastmcp import FastMCP
 
 from opswright_aws_devops.api import policy
+from opswright_aws_devops.bucket_policies import REMOVE_BUCKET_STATEMENT, BucketStatementUndo
 from opswright_aws_devops.cloudformation.stacks import RETURN_STACK
 from opswright_aws_devops.cloudformation.undo import StackUndo
 from opswright_aws_devops.dns.records import RESTORE_RECORD, RecordUndo
@@ -14,6 +15,7 @@ from opswright_aws_devops.queue_policies import REMOVE_STATEMENT, StatementUndo
 from opswright_aws_devops.skills import (
     access,
     building,
+    environments,
     hosting,
     inspection,
     leaving,
@@ -34,6 +36,7 @@ from opswright_aws_devops.tools import (
     drift,
     endpoints,
     evacuation,
+    flow_logs,
     functions,
     hosted_zones,
     http_apis,
@@ -48,6 +51,7 @@ from opswright_aws_devops.tools import (
     reachability,
     restore,
     reviews,
+    scaling,
     security_groups,
     service_roles,
     session_access,
@@ -83,6 +87,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             session_access.check_session_access,
             endpoints.create_vpc_endpoints,
             ipv6.enable_ipv6,
+            flow_logs.create_flow_logs,
             stacks.get_stack,
             stacks.find_stack_drift,
             stacks.deploy_stack,
@@ -96,6 +101,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             restore.restore_database,
             load_balancers.create_load_balancer,
             web_tier.create_web_tier,
+            scaling.set_scaling,
             buckets.create_bucket,
             dns_records.set_dns_record,
             hosted_zones.create_hosted_zone,
@@ -127,6 +133,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             inspection.check_high_availability,
             building.create_encrypted_bucket,
             building.build_network,
+            environments.build_environments,
             building.build_three_tier,
             messaging.create_message_queue,
             removal.tear_down_application,
@@ -147,6 +154,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             REMOVE: CloudFrontUndo(),
             RESTORE_RECORD: RecordUndo(),
             REMOVE_STATEMENT: StatementUndo(),
+            REMOVE_BUCKET_STATEMENT: BucketStatementUndo(),
             RETURN_STACK: StackUndo(),
         },
     )

@@ -116,6 +116,17 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "s3:ListBucket",
         "ssm:GetParameter",
     ),
+    "set_scaling": (
+        "autoscaling:DeletePolicy",
+        "autoscaling:DeleteScheduledAction",
+        "autoscaling:DescribeAutoScalingGroups",
+        "autoscaling:DescribePolicies",
+        "autoscaling:DescribeScheduledActions",
+        "autoscaling:PutScalingPolicy",
+        "autoscaling:PutScheduledUpdateGroupAction",
+        "elasticloadbalancing:DescribeTargetGroups",
+        "iam:CreateServiceLinkedRole",
+    ),
     "create_bucket": (
         "s3:CreateBucket",
         "s3:DeleteBucket",
