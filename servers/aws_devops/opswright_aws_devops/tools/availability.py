@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from opswright_aws_devops import readiness
 from opswright_aws_devops.placement import VpcId, must_find_vpc
 from opswright_aws_devops.resource_kinds import values_in
 from opswright_aws_devops.routing import next_hop, tables_of
@@ -22,9 +23,12 @@ class HighAvailability(BaseModel):
     """Whether a VPC outlives the loss of a zone; UNKNOWN when what decides could not be read."""
 
     vpc_id: str
-    verdict: Verdict
+    verdict: Verdict = Field(description="Of `checks` alone")
     summary: str
     checks: list[Check]
+    readiness: list[Check] = Field(
+        description="Whether somebody hears of a failure, and what is lost can be made again"
+    )
 
 
 class VpcState(BaseModel):
@@ -41,6 +45,8 @@ class VpcState(BaseModel):
     health: dict[str, Read] = Field(default_factory=dict)
     """Target health descriptions by target group ARN."""
     databases: Read = Field(default_factory=list)
+    caches: Read = Field(default_factory=list)
+    endpoints: Read = Field(default_factory=list)
     emulated: bool = False
 
 
@@ -49,14 +55,26 @@ def verify_high_availability(vpc_id: VpcId, target: Target = HERE) -> HighAvaila
     """Check that a VPC's service outlives one zone: servers, NAT, databases, load balancers."""
     a = aws(target)
     must_find_vpc(a, vpc_id)
-    checks = judge(load(a, vpc_id))
+    state = load(a, vpc_id)
+    checks = judge(state)
+    ready = readiness.judge(
+        readiness.load(a, state.instances, state.groups), state.balancers, state.groups,
+        state.target_groups, state.databases,
+    )  # fmt: skip
     verdict = worst(c.verdict for c in checks)
     failed = [c.name for c in checks if c.verdict != "PASS"]
     said = "; ".join(dict.fromkeys(failed)) if failed else f"all {len(checks)} checks passed"
     if not checks:
         said = "there is nothing in it to judge"
+    if lacking := [c for c in ready if c.verdict != "PASS"]:
+        named = dict.fromkeys(f"{c.name} ({c.verdict})" for c in lacking)
+        said += f". Besides: {'; '.join(named)}"
     return HighAvailability(
-        vpc_id=vpc_id, verdict=verdict, summary=f"{vpc_id}: {verdict}: {said}", checks=checks
+        vpc_id=vpc_id,
+        verdict=verdict,
+        summary=f"{vpc_id}: {verdict}: {said}",
+        checks=checks,
+        readiness=ready,
     )
 
 
@@ -111,8 +129,29 @@ def load(a: Aws, vpc_id: str) -> VpcState:
             pages("rds", "describe_db_instances", "DBInstances"),
             lambda db: db.get("DBSubnetGroup", {}).get("VpcId") == vpc_id,
         ),
+        caches=attempt(lambda: _caches(a, vpc_id)),
+        endpoints=_where(
+            pages("ec2", "describe_vpc_endpoints", "VpcEndpoints", Filters=here),
+            lambda endpoint: endpoint.get("VpcEndpointType") == "Interface",
+        ),
         emulated=a.is_emulator,
     )
+
+
+def _caches(a: Aws, vpc_id: str) -> list[dict[str, Any]]:
+    """The VPC's caches: replication groups, and the clusters that are in none."""
+    subnets = a.pages("elasticache", "describe_cache_subnet_groups", "CacheSubnetGroups")
+    own = {group["CacheSubnetGroupName"] for group in subnets if group.get("VpcId") == vpc_id}
+    if not own:
+        return []
+    clusters = a.pages("elasticache", "describe_cache_clusters", "CacheClusters")
+    here = [cluster for cluster in clusters if cluster.get("CacheSubnetGroupName") in own]
+    groups = {cluster.get("ReplicationGroupId") for cluster in here}
+    found = a.pages("elasticache", "describe_replication_groups", "ReplicationGroups")
+    return [
+        *(group for group in found if group["ReplicationGroupId"] in groups),
+        *(cluster for cluster in here if not cluster.get("ReplicationGroupId")),
+    ]
 
 
 def _where(items: Read, keep: Callable[[dict[str, Any]], bool]) -> Read:
@@ -134,13 +173,35 @@ def judge(state: VpcState) -> list[Check]:
             "Load balancer is in two zones or more", state.balancers, "LoadBalancerArn", _balancer
         ),
         *_target_groups(state),
+        *_target_zones(state),
         *_each(
             "Database has a standby in another zone",
             state.databases,
             "DBInstanceIdentifier",
             lambda db: (bool(db["MultiAZ"]), f"MultiAZ={db['MultiAZ']}"),
         ),
+        *_cache_checks(state.caches),
+        *_each(
+            "Interface endpoint is in two subnets or more",
+            state.endpoints,
+            "VpcEndpointId",
+            lambda endpoint: (len(endpoint["SubnetIds"]) >= 2, ", ".join(endpoint["SubnetIds"])),
+        ),
     ]
+
+
+def _cache_checks(caches: Read) -> list[Check]:
+    """Whether each cache fails over to another zone; a cluster of its own never does."""
+    name = "Cache fails over to another zone"
+    if isinstance(caches, Unread):
+        return [check(name, caches)]
+    checks = []
+    for cache in caches:
+        of = cache.get("ReplicationGroupId") or cache["CacheClusterId"]
+        failover, zones = cache.get("AutomaticFailover"), cache.get("MultiAZ")
+        said = f"AutomaticFailover={failover}, MultiAZ={zones}" if failover else "a single cluster"
+        checks.append(check(name, failover == "enabled" and zones == "enabled", said, of))
+    return checks
 
 
 def _each(
@@ -214,6 +275,32 @@ def _nats(state: VpcState) -> list[Check]:
         for subnet_id, hop in sorted(hops.items())
         if hop.startswith("nat-")
     ]
+
+
+def _target_zones(state: VpcState) -> list[Check]:
+    """Whether the targets of each group, by the instances that they are, are in two zones."""
+    if isinstance(state.instances, Unread) or isinstance(state.target_groups, Unread):
+        return []  # said by the checks of these themselves
+    zones = {i["InstanceId"]: i["Placement"]["AvailabilityZone"] for i in state.instances}
+    checks = []
+    for group in state.target_groups:
+        health = state.health.get(group["TargetGroupArn"], [])
+        if isinstance(health, Unread) or group.get("TargetType") != "instance":
+            continue
+        placed = [zones.get(target["Target"]["Id"], "") for target in health]
+        known = sorted({zone for zone in placed if zone})
+        if not known:
+            continue
+        name, said = "Targets of a group are in two zones or more", ", ".join(known)
+        if len(known) < 2 and state.emulated and len(placed) > 1:
+            said += "; the emulator does not spread a group's instances over its zones as AWS does"
+            unknown = Check(
+                name=name, verdict="UNKNOWN", evidence=said, resource=group["TargetGroupArn"]
+            )
+            checks.append(unknown)
+        else:
+            checks.append(check(name, len(known) >= 2, said, group["TargetGroupArn"]))
+    return checks
 
 
 def _target_groups(state: VpcState) -> list[Check]:

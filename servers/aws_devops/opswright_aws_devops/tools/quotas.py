@@ -96,6 +96,16 @@ def check_quota(
     return QuotaReport(verdict=verdict, summary=_said(checks), checks=checks)
 
 
+def judge_room(a: Aws, instances: Mapping[str, int]) -> QuotaCheck:
+    """Whether so many more instances, by type, fit the quota of Standard On-Demand vCPUs.
+
+    Raises what AWS says when their vCPUs cannot be read; the quota itself may be UNKNOWN.
+    """
+    vcpus = _vcpus_of(a, sorted(instances))
+    wanted = sum(vcpus[kind] * count for kind, count in instances.items())
+    return _checked(a, "standard_vcpus", wanted)
+
+
 def judge_quota(quota: Quota, wanted: int, used: int | Unread, allowed: int | Unread) -> QuotaCheck:
     """PASS when what is used and what is wanted are within what is allowed."""
     known = {
