@@ -31,7 +31,8 @@ mean (`search.Ranker`), so that one name does not outweigh a short task.
 
 _REMOVALS = frozenset(tokens("delete remove destroy terminate drop purge wipe"))
 _LITERALS = re.compile(
-    r"\b(?:named|called)\s+\S+|\b[\w-]+[=:]\S+"
+    r"(?<!\S)(?:[a-z0-9]+:/|~|\.{1,2})?/\S+"  # a path or an address
+    r"|\b(?:named|called)\s+\S+|\b[\w-]+[=:]\S+"
     r"|\b[a-z]{1,10}-(?=[0-9a-f]*\d)[0-9a-f]{3,17}\b"  # an id, as in sg-0abc
     r"|\b[a-z]{2}(?:-[a-z]+)+-\d\b|\bv?\d[\d./:-]*",
     re.IGNORECASE,
@@ -101,8 +102,8 @@ class SkillBook:
     def fitting(self, task: str) -> list[Hit]:
         """The skills that cover enough of a task's words, best first.
 
-        Names and numbers in the task say nothing about which skill it wants. A task that removes
-        is never given to a changing skill that does not speak of removing.
+        Names, paths and numbers in the task say nothing about which skill it wants. A task that
+        removes is never given to a changing skill that does not speak of removing.
         """
         return [
             hit

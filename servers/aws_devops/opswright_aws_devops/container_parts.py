@@ -32,6 +32,11 @@ def execution_role_name(name: str) -> str:
     return f"{name}-execution"
 
 
+def target_group_name(name: str) -> str:
+    """The target group of a service's tasks; the service's own name may be its load balancer's."""
+    return short_name(f"{name}-tasks")
+
+
 def load_service(a: Aws, name: str) -> dict[str, Any] | None:
     """ECS's description of the service in the cluster of its name; None when there is none."""
     ecs = a.client("ecs")
@@ -88,11 +93,13 @@ def known_parts(a: Aws, request: Request, listener_arn: str) -> dict[str, str]:
         request.claim(f"ECS service {name}", _tags(service.get("tags")))
         known[key(SERVICE, name)] = name
     elb = a.client("elbv2")
-    groups = if_exists(lambda: elb.describe_target_groups(Names=[short_name(name)])["TargetGroups"])
+    groups = if_exists(
+        lambda: elb.describe_target_groups(Names=[target_group_name(name)])["TargetGroups"]
+    )
     if group := first(groups):
         arn = group["TargetGroupArn"]
-        request.claim(f"target group {short_name(name)}", _elb_tags(a, [arn])[arn])
-        known[key(TARGETS, name)] = arn
+        request.claim(f"target group {target_group_name(name)}", _elb_tags(a, [arn])[arn])
+        known[key(TARGETS, target_group_name(name))] = arn
     rules = a.pages("elbv2", "describe_rules", "Rules", ListenerArn=listener_arn)
     arns = [rule["RuleArn"] for rule in rules if not rule["IsDefault"]]
     for arn, tags in _elb_tags(a, arns).items():
@@ -160,7 +167,7 @@ class ContainerMaker:
 
         def create() -> str:
             made = elb.create_target_group(
-                Name=short_name(name),
+                Name=target_group_name(name),
                 Protocol="HTTP",
                 TargetType="ip",
                 HealthCheckProtocol="HTTP",
@@ -176,11 +183,12 @@ class ContainerMaker:
 
         arn = Maker(self.rec, self.known).make(
             TARGETS,
-            name,
+            target_group_name(name),
             create,
             lambda arn: [
                 self._undo(
-                    f"delete target group {short_name(name)}", "elbv2", "delete_target_group",
+                    f"delete target group {target_group_name(name)}",
+                    "elbv2", "delete_target_group",
                     params={"TargetGroupArn": arn},
                     gone=("describe_target_groups", {"TargetGroupArns": [arn]}, "TargetGroups[]"),
                 )

@@ -22,6 +22,7 @@ from opswright_aws_devops.skills import (
     messaging,
     removal,
     restoring,
+    running,
 )
 from opswright_aws_devops.tools import (
     aurora,
@@ -142,6 +143,9 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             hosting.point_name_at_load_balancer,
             access.provide_session_access,
             restoring.restore_from_backup,
+            running.deploy_container_service,
+            running.create_lambda_function,
+            running.build_private_api,
         ],
         requirements=[
             "AWS credentials: a profile, SSO or a role",

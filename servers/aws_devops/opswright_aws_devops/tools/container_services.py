@@ -16,6 +16,7 @@ from opswright_aws_devops.container_parts import (
     known_parts,
     load_service,
     log_group_name,
+    target_group_name,
 )
 from opswright_aws_devops.container_state import (
     ContainerService,
@@ -127,7 +128,11 @@ def _actions(task: Task, wanted: Wanted) -> list[Action]:
         (LOG_GROUP, log_group_name(name), f"kept {wanted.log_days} days"),
         (ROLE, execution_role_name(name), f"pulls the image, writes the log{secrets}"),
         (CLUSTER, name, ""),
-        (TARGETS, name, f"HTTP {task.port}, healthy at {wanted.health_check_path}"),
+        (
+            TARGETS,
+            target_group_name(name),
+            f"HTTP {task.port}, healthy at {wanted.health_check_path}",
+        ),
         (RULE, name, f"{wanted.path} to the target group"),
         (TASK, name, f"{task.image}, {size}"),
         (SERVICE, name, f"{count}, a failed deployment is rolled back"),
