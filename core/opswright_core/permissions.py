@@ -28,6 +28,7 @@ _ACTIONS = {
     ("s3", "DeleteObjects"): "DeleteObject",
     ("s3", "DeletePublicAccessBlock"): "PutBucketPublicAccessBlock",
     ("s3", "GetBucketEncryption"): "GetEncryptionConfiguration",
+    ("s3", "GetBucketNotificationConfiguration"): "GetBucketNotification",
     ("s3", "GetBucketLifecycleConfiguration"): "GetLifecycleConfiguration",
     ("s3", "GetBucketReplication"): "GetReplicationConfiguration",
     ("s3", "GetPublicAccessBlock"): "GetBucketPublicAccessBlock",

@@ -164,6 +164,7 @@ async def test_the_policy_of_every_toolset_comes_in_documents_that_fit_a_managed
 
 SAMPLES: dict[str, dict[str, Any]] = {
     "get_resource": {"resource_id": "VPC"},
+    "explain_resource": {"resource_id": "VPC"},
     "preview_teardown": {"application": "shop"},
     "plan_evacuation": {"to_region": "eu-central-1"},
     "verify_high_availability": {"vpc_id": "VPC"},

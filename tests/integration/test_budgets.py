@@ -31,6 +31,7 @@ POLICY = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}] * 3
 READS: list[tuple[str, str, dict[str, Any]]] = [
     ("aws_devops", "list_resources", {}),
     ("aws_devops", "get_resource", {"resource_id": VPC}),
+    ("aws_devops", "explain_resource", {"resource_id": VPC}),
     ("aws_devops", "verify_high_availability", {"vpc_id": VPC}),
     ("aws_devops", "check_reachability", PATH),
     ("aws_devops", "draw_topology", {"vpc": VPC}),
@@ -70,8 +71,9 @@ READS: list[tuple[str, str, dict[str, Any]]] = [
     ("security", "explain_policy", {"policy": json.dumps(POLICY)}),
     ("security", "list_checks", {}),
 ]  # fmt: skip
-FEWER = {"draw_topology": 300}
-"""A picture is of one VPC, and a VPC has at most 200 subnets (its quota)."""
+FEWER = {"draw_topology": 300, "get_resource": 500, "explain_resource": 500}
+"""A picture is of one VPC, and a VPC has at most 200 subnets (its quota); what hangs together is
+read whole, all kinds of it."""
 
 COUNTED: dict[str, Callable[[dict[str, Any]], int]] = {
     "list_budgets": lambda a: a["total"],

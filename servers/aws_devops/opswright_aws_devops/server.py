@@ -37,6 +37,7 @@ from opswright_aws_devops.tools import (
     drift,
     endpoints,
     evacuation,
+    explanation,
     flow_logs,
     functions,
     hosted_zones,
@@ -85,6 +86,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             availability.verify_high_availability,
             reachability.check_reachability,
             topology.draw_topology,
+            explanation.explain_resource,
             session_access.check_session_access,
             endpoints.create_vpc_endpoints,
             ipv6.enable_ipv6,
@@ -132,6 +134,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
         skills=[
             inspection.list_infrastructure,
             inspection.check_high_availability,
+            inspection.explain_infrastructure,
             building.create_encrypted_bucket,
             building.build_network,
             environments.build_environments,

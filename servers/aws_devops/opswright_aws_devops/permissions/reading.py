@@ -43,9 +43,24 @@ _INVENTORY = (
     "tag:GetResources",
 )
 
+_GRAPH = (
+    *_INVENTORY,
+    "ec2:DescribeLaunchTemplateVersions",
+    "lambda:ListEventSourceMappings",
+    "sns:ListSubscriptions",
+)
+
 PERMISSIONS: dict[str, tuple[str, ...]] = {
     "list_resources": (*_INVENTORY, "ec2:DescribeRegions"),  # for target.region `all`
-    "get_resource": _INVENTORY,
+    "get_resource": _GRAPH,
+    "explain_resource": (
+        *_GRAPH,
+        "ecs:DescribeTaskDefinition",
+        "elasticloadbalancing:DescribeListeners",
+        "elasticloadbalancing:DescribeTargetHealth",
+        "route53:ListResourceRecordSets",
+        "s3:GetBucketNotification",
+    ),
     "check_reachability": (
         "ec2:DescribeInstances",
         "ec2:DescribeNetworkAcls",

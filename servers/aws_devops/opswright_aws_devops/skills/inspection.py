@@ -12,6 +12,24 @@ from opswright_core.agent.worker import Worker
 VpcId = Annotated[str, Field(description="Id of the VPC"), FromText(r"\b(vpc-[0-9a-f]+)\b")]
 
 
+_ID = r"arn:|\b(?:vpc|subnet|sg|i|nat|igw|rtb|lt|vol|eni|eipalloc|vpce|fl)-[0-9a-f]{4}"
+_NAMED = (
+    r"\b(?:balancer|alb|instance|database|bucket|queue|topic|function|role|stack|service|table"
+    r"|group|certificate|named|called)\s+[\"'`]?"
+    r"(?!(?:is|are|and|or|of|in|that|goes|does|named|called)\b)(?=\w)"
+)
+
+
+class OneResource(InRegion):
+    """Which resource to explain."""
+
+    resource_id: Annotated[
+        str,
+        Field(description="Id, ARN or name of the resource"),
+        FromText(rf"(?:{_NAMED}|(?={_ID}))((?:arn:[^\s?,;]*|[\w./-]*)\w)"),
+    ]
+
+
 class Vpc(InRegion):
     """Which VPC to judge."""
 
@@ -53,3 +71,42 @@ async def check_high_availability(worker: Worker, inputs: Vpc) -> Outcome:
         outputs=judged,
         memories=[Memory(kind="fact", text=judged["summary"])],
     )
+
+
+@skill(
+    "explain sg-0a1b2c3d",
+    "explain the load balancer shop",
+    "explain the security group named shop-web",
+    "what is eni-0a1b2c3d and who made it",
+    "what breaks if nat-0a1b2c3d goes",
+    "which resources hang on subnet-0a1b2c3d",
+)
+async def explain_infrastructure(worker: Worker, inputs: OneResource) -> Outcome:
+    """Explain one AWS resource: what it is, who made it, what it needs, what breaks without it."""
+    offered = {tool.name for tool in await worker.client.list_tools()}
+    asked = {"resource_id": inputs.resource_id, **inputs.where}
+    if "explain_resource" in offered:
+        told = await worker.call("explain_resource", **asked)
+        summary, more = told["summary"], ""
+    else:
+        told = await worker.call("get_resource", **asked)
+        it = told["resource"]
+        summary = (
+            f"{it['name']} ({it['type']}) needs {_listed(told['depends_on'])}; "
+            f"needed by {_listed(told['needed_by'])}."
+        )
+        more = "With --toolsets default,network it tells what breaks further on, and who made it."
+    unread = told["unread"]
+    return Outcome(
+        summary=summary + (f" Not read: {'; '.join(unread)}." if unread else ""),
+        status="partial" if unread else "completed",
+        outputs=told,
+        next=more,
+    )
+
+
+def _listed(links: list[dict[str, str]]) -> str:
+    """A few of them by name, and how many more there are."""
+    names = [f"{link['type']} {link['name']}" for link in links[:8]]
+    more = f" and {len(links) - 8} more" if len(links) > 8 else ""
+    return (", ".join(names) or "nothing") + more

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from opswright_aws_devops.graph import Edge, Graph
 from opswright_aws_devops.resource_kinds import (
     KINDS,
     Items,
@@ -12,9 +13,9 @@ from opswright_aws_devops.resource_kinds import (
     ResourceKind,
     as_resource,
     in_vpc,
-    values_in,
 )
-from opswright_aws_devops.resource_kinds.reading import Reading, read_all, read_kinds
+from opswright_aws_devops.resource_kinds.reading import Reading, read_kinds
+from opswright_aws_devops.surroundings import load_graph
 from opswright_core.aws import HERE, Aws, Target
 from opswright_core.errors import BadInputError, NotFoundError
 from opswright_core.pages import Page, page
@@ -36,6 +37,7 @@ class Link(BaseModel):
     type: str
     id: str
     name: str
+    relation: str = Field(description="What holds of the one that needs the other: in, guarded by")
 
 
 class ResourceDetails(BaseModel):
@@ -43,8 +45,8 @@ class ResourceDetails(BaseModel):
 
     resource: Resource
     details: dict[str, Any]
-    depends_on: list[Link] = Field(description="Resources that its description names")
-    needed_by: list[Link] = Field(description="Resources whose description names it")
+    depends_on: list[Link] = Field(description="What it cannot do without")
+    needed_by: list[Link] = Field(description="What cannot do without it")
     unread: list[str] = Field(description="What could not be read, so links there are unknown")
 
 
@@ -115,43 +117,40 @@ def get_resource(
 ) -> ResourceDetails:
     """Read one resource with what it depends on and what needs it."""
     a = aws(target)
-    reading = read_all(a, KINDS)
-    read, unread = reading.found, reading.unread
-    matches = [(kind, item) for kind, item in read if str(item[kind.id]) == resource_id]
-    if not matches:
-        named = [
-            (kind, item)
-            for kind, item in read
-            if as_resource(kind, item, a.region).name == resource_id
-        ]
-        matches = named if len(named) == 1 else []
-        if len(named) > 1:
-            ids = ", ".join(f"{kind.type} {item[kind.id]}" for kind, item in named[:10])
-            raise BadInputError(f"{resource_id!r} names several resources; give an id: {ids}.")
-    if not matches:
-        hint = f" Not read: {'; '.join(unread)}." if unread else ""
-        raise NotFoundError(
-            f"No resource {resource_id!r} in {a.region}; list_resources shows what there is.{hint}"
-        )
-    kind, item = matches[0]
-    own_id = str(item[kind.id])
-    named_here = _ids_named(item)
-    depends_on, needed_by = [], []
-    for other_kind, other in read:
-        other_id = str(other[other_kind.id])
-        name = as_resource(other_kind, other, a.region).name
-        link = Link(type=other_kind.type, id=other_id, name=name)
-        if other_id != own_id and other_id in named_here:
-            depends_on.append(link)
-        elif other_id != own_id and own_id in _ids_named(other):
-            needed_by.append(link)
+    graph, unread = load_graph(a)
+    node = must_be_one(graph, resource_id, unread)
+    kind, item = graph.read[node]
     return ResourceDetails(
-        resource=as_resource(kind, item, a.region),
-        details=_cleaned(_untagged(item)),
-        depends_on=depends_on,
-        needed_by=needed_by,
+        resource=graph.resource(node),
+        details=_cleaned({key: value for key, value in item.items() if key != kind.tags}),
+        depends_on=links(graph, graph.depends_on.get(node, []), node),
+        needed_by=links(graph, graph.needed_by.get(node, []), node),
         unread=unread,
     )
+
+
+def must_be_one(graph: Graph, asked: str, unread: list[str]) -> int:
+    """The node that is meant. Raises NotFoundError, and BadInputError where several may be."""
+    found = graph.find(asked)
+    if not found:
+        hint = f" Not read: {'; '.join(unread)}." if unread else ""
+        raise NotFoundError(
+            f"No resource {clean(asked, 300)!r} in {graph.region}; list_resources shows what there "
+            f"is.{hint}"
+        )
+    if len(found) > 1:
+        ids = ", ".join(f"{r.type}/{r.id}" for r in map(graph.resource, found[:10]))
+        raise BadInputError(f"{asked!r} names several resources; give one of {ids}.")
+    return found[0]
+
+
+def links(graph: Graph, edges: list[Edge], node: int) -> list[Link]:
+    """The other ends of a node's edges."""
+    found = []
+    for edge in edges:
+        other = graph.resource(edge.target if edge.source == node else edge.source)
+        found.append(Link(type=other.type, id=other.id, name=other.name, relation=edge.relation))
+    return found
 
 
 def _chosen(types: list[str] | None) -> list[ResourceKind]:
@@ -179,16 +178,6 @@ def _chosen(types: list[str] | None) -> list[ResourceKind]:
 def _has_tag(resource: Resource, tag: str) -> bool:
     wanted, has_value, value = tag.partition("=")
     return wanted in resource.tags and (not has_value or resource.tags[wanted] == value)
-
-
-def _untagged(item: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in item.items() if key not in {"Tags", "TagList"}}
-
-
-def _ids_named(item: dict[str, Any]) -> set[str]:
-    """What in a description is an id or ARN for sure; a bare name may be another kind's."""
-    prefixes = ("arn:", *(kind.prefix for kind in KINDS if kind.prefix))
-    return {value for value in values_in(_untagged(item)) if value.startswith(prefixes)}
 
 
 def _cleaned(value: Any) -> Any:

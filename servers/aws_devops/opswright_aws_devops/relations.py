@@ -1,0 +1,161 @@
+"""How resources hang together: where a kind's description names another, and what that means.
+
+Each relation reads "the source … the target" (`subnet-1` *routed by* `rtb-1`), and the source is
+what suffers when the target goes.
+"""
+
+from dataclasses import dataclass
+
+VPC, SUBNET, SG = "ec2:vpc", "ec2:subnet", "ec2:security-group"
+ROLE, KEY, SECRET = "iam:role", "kms:key", "secretsmanager:secret"
+QUEUE, TOPIC, TABLE, FUNCTION = "sqs:queue", "sns:topic", "dynamodb:table", "lambda:function"
+GROUP, TARGETS, TEMPLATE = "autoscaling:group", "elb:targetgroup", "ec2:launch-template"
+BALANCER, INSTANCE, ENI = "elb:loadbalancer", "ec2:instance", "ec2:network-interface"
+NAT, IGW, TABLES, ENDPOINT = (
+    "ec2:natgateway", "ec2:internet-gateway", "ec2:route-table", "ec2:vpc-endpoint",
+)  # fmt: skip
+DB, CLUSTER, SUBNETS = "rds:db", "rds:cluster", "rds:subnet-group"
+SERVICE, BUCKET = "ecs:service", "s3:bucket"
+
+
+@dataclass(frozen=True)
+class Relation:
+    """`path` (JMESPath) leads, in a description of the kind, to ids, names or ARNs of targets.
+
+    `targets` are the kinds that may be meant. `is_reversed`: the named one is the source.
+    """
+
+    path: str
+    name: str
+    targets: tuple[str, ...]
+    is_reversed: bool = False
+
+
+_ROWS: dict[str, list[tuple[str, ...]]] = {
+    SUBNET: [("VpcId", "in", VPC)],
+    IGW: [("Attachments[].VpcId", "attached to", VPC)],
+    NAT: [
+        ("SubnetId", "in", SUBNET),
+        ("NatGatewayAddresses[].AllocationId", "has address", "ec2:elastic-ip"),
+    ],
+    TABLES: [
+        ("VpcId", "in", VPC),
+        ("Routes[].[GatewayId, NatGatewayId, InstanceId, NetworkInterfaceId][]", "routes to",
+         IGW, NAT, ENDPOINT, INSTANCE, ENI),
+        ("Associations[].SubnetId", "<routed by", SUBNET),
+    ],
+    SG: [
+        ("VpcId", "in", VPC),
+        ("IpPermissions[].UserIdGroupPairs[].GroupId", "admits", SG),
+        ("IpPermissionsEgress[].UserIdGroupPairs[].GroupId", "lets out to", SG),
+    ],
+    "ec2:elastic-ip": [("InstanceId", "<has address", INSTANCE)],
+    ENDPOINT: [
+        ("VpcId", "in", VPC), ("SubnetIds", "in", SUBNET),
+        ("Groups[].GroupId", "guarded by", SG), ("RouteTableIds", "reached by", TABLES),
+    ],
+    ENI: [
+        ("SubnetId", "in", SUBNET), ("Groups[].GroupId", "guarded by", SG),
+        ("Attachment.InstanceId", "<has interface", INSTANCE),
+    ],
+    "ec2:flow-log": [
+        ("ResourceId", "watches", VPC, SUBNET, ENI),
+        ("DeliverLogsPermissionArn", "acts as", ROLE),
+        ("LogDestination", "writes to", BUCKET),
+    ],
+    BALANCER: [
+        ("VpcId", "in", VPC), ("AvailabilityZones[].SubnetId", "in", SUBNET),
+        ("SecurityGroups", "guarded by", SG),
+        ("Listeners[].Certificates[].CertificateArn", "answers with", "acm:certificate"),
+        ("Listeners[].DefaultActions[].ForwardConfig.TargetGroups[].TargetGroupArn",
+         "forwards to", TARGETS),
+    ],
+    TARGETS: [
+        ("VpcId", "in", VPC), ("LoadBalancerArns", "<forwards to", BALANCER),
+        ("Targets[].Target.Id", "sends to", INSTANCE, FUNCTION, BALANCER),
+    ],
+    "route53:hosted-zone": [("Aliases", "points to", BALANCER)],
+    INSTANCE: [
+        ("SubnetId", "in", SUBNET), ("SecurityGroups[].GroupId", "guarded by", SG),
+        ("IamInstanceProfile.Arn", "acts as", ROLE),
+        ("BlockDeviceMappings[].Ebs.VolumeId", "has volume", "ec2:volume"),
+    ],
+    TEMPLATE: [
+        ("Data[].IamInstanceProfile.[Arn, Name][]", "acts as", ROLE),
+        ("Data[].SecurityGroupIds[]", "guarded by", SG),
+        ("Data[].NetworkInterfaces[].Groups[]", "guarded by", SG),
+    ],
+    "ec2:volume": [("KmsKeyId", "encrypted with", KEY)],
+    GROUP: [
+        ("VPCZoneIdentifier", "in", SUBNET), ("TargetGroupARNs", "registers in", TARGETS),
+        ("LaunchTemplate.LaunchTemplateId", "starts from", TEMPLATE),
+        ("MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification.LaunchTemplateId",
+         "starts from", TEMPLATE),
+        ("Instances[].InstanceId", "<run by", INSTANCE),
+    ],
+    FUNCTION: [
+        ("Role", "acts as", ROLE), ("VpcConfig.SubnetIds", "in", SUBNET),
+        ("VpcConfig.SecurityGroupIds", "guarded by", SG),
+        ("KMSKeyArn", "encrypted with", KEY),
+        ("DeadLetterConfig.TargetArn", "fails over to", QUEUE, TOPIC),
+        ("Sources", "started by", QUEUE, TABLE),
+    ],
+    SERVICE: [
+        ("clusterArn", "in", "ecs:cluster"),
+        ("loadBalancers[].targetGroupArn", "registers in", TARGETS),
+        ("networkConfiguration.awsvpcConfiguration.subnets", "in", SUBNET),
+        ("networkConfiguration.awsvpcConfiguration.securityGroups", "guarded by", SG),
+        ("Task.[taskRoleArn, executionRoleArn]", "acts as", ROLE),
+        ("Task.containerDefinitions[].secrets[].valueFrom", "reads", SECRET, "ssm:parameter"),
+    ],
+    "eks:cluster": [
+        ("roleArn", "acts as", ROLE), ("resourcesVpcConfig.vpcId", "in", VPC),
+        ("resourcesVpcConfig.subnetIds", "in", SUBNET),
+        ("resourcesVpcConfig.securityGroupIds", "guarded by", SG),
+        ("encryptionConfig[].provider.keyArn", "encrypted with", KEY),
+    ],
+    "ecr:repository": [("encryptionConfiguration.kmsKey", "encrypted with", KEY)],
+    DB: [
+        ("DBSubnetGroup.DBSubnetGroupName", "in", SUBNETS),
+        ("VpcSecurityGroups[].VpcSecurityGroupId", "guarded by", SG),
+        ("KmsKeyId", "encrypted with", KEY),
+        ("MasterUserSecret.SecretArn", "opened by", SECRET),
+        ("DBClusterIdentifier", "in", CLUSTER),
+        ("ReadReplicaSourceDBInstanceIdentifier", "replicates", DB),
+    ],
+    CLUSTER: [
+        ("DBSubnetGroup", "in", SUBNETS),
+        ("VpcSecurityGroups[].VpcSecurityGroupId", "guarded by", SG),
+        ("KmsKeyId", "encrypted with", KEY),
+        ("MasterUserSecret.SecretArn", "opened by", SECRET),
+    ],
+    SUBNETS: [("Subnets[].SubnetIdentifier", "in", SUBNET)],
+    TOPIC: [("Subscribers", "delivers to", QUEUE, FUNCTION)],
+    BUCKET: [("Notified", "notifies", QUEUE, TOPIC, FUNCTION)],
+    SECRET: [
+        ("KmsKeyId", "encrypted with", KEY), ("RotationLambdaARN", "rotated by", FUNCTION),
+    ],
+    "ssm:parameter": [("KeyId", "encrypted with", KEY)],
+    "cloudformation:stack": [
+        ("RoleARN", "acts as", ROLE), ("ParentId", "made by", "cloudformation:stack"),
+    ],
+    }  # fmt: skip
+"""Path, name (`<`: the named one is the source), targets."""
+
+RELATIONS: dict[str, tuple[Relation, ...]] = {
+    kind: tuple(
+        Relation(path, name.removeprefix("<"), tuple(targets), is_reversed=name.startswith("<"))
+        for path, name, *targets in rows
+    )
+    for kind, rows in _ROWS.items()
+}
+"""By kind. `Listeners`, `Targets`, `Aliases`, `Data`, `Sources`, `Task`, `Subscribers` and
+`Notified` are put into descriptions by `surroundings`, since other calls tell them."""
+
+ALSO_KNOWN_AS: dict[str, str] = {
+    ROLE: "InstanceProfileList[].[Arn, InstanceProfileName][]",
+    BALANCER: "[DNSName]",
+    KEY: "[AliasName, AliasArn]",
+    TEMPLATE: "[LaunchTemplateName]",
+}
+"""Where a description has further names by which others name it."""
