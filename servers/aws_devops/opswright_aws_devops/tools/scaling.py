@@ -61,7 +61,7 @@ def set_scaling(
     ] = None,
     scheduled: Annotated[
         list[ScheduledSize],
-        Field(description="Sizes (min, max, desired) by the clock", max_length=10),
+        Field(description="By the clock: name, cron, time zone, min, max, desired", max_length=10),
     ] = [],  # noqa: B006 (never changed)
     target: Target = HERE,
 ) -> Work[Scaling]:
