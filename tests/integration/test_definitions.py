@@ -32,6 +32,7 @@ VERBS = {
     "check",
     "close",
     "compare",
+    "configure",
     "create",
     "delete",
     "deploy",

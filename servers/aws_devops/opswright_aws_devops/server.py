@@ -7,6 +7,7 @@ from fastmcp import FastMCP
 
 from opswright_aws_devops.api import policy
 from opswright_aws_devops.bucket_policies import REMOVE_BUCKET_STATEMENT, BucketStatementUndo
+from opswright_aws_devops.bucket_settings import RESTORE_RULE, RuleUndo
 from opswright_aws_devops.cloudformation.stacks import RETURN_STACK
 from opswright_aws_devops.cloudformation.undo import StackUndo
 from opswright_aws_devops.dns.records import RESTORE_RECORD, RecordUndo
@@ -27,6 +28,7 @@ from opswright_aws_devops.skills import (
 from opswright_aws_devops.tools import (
     aurora,
     availability,
+    bucket_options,
     buckets,
     calls,
     certificates,
@@ -106,6 +108,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             web_tier.create_web_tier,
             scaling.set_scaling,
             buckets.create_bucket,
+            bucket_options.configure_bucket,
             dns_records.set_dns_record,
             hosted_zones.create_hosted_zone,
             certificates.create_certificate,
@@ -162,6 +165,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             RESTORE_RECORD: RecordUndo(),
             REMOVE_STATEMENT: StatementUndo(),
             REMOVE_BUCKET_STATEMENT: BucketStatementUndo(),
+            RESTORE_RULE: RuleUndo(),
             RETURN_STACK: StackUndo(),
         },
     )

@@ -15,6 +15,7 @@ from opswright_aws_devops.permissions import (
     networking,
     reading,
     stacks,
+    storage,
     verifying,
 )
 
@@ -29,6 +30,7 @@ _LOOKS = tuple(
                 **edge.PERMISSIONS,
                 **messaging.PERMISSIONS,
                 **networking.PERMISSIONS,
+                **storage.PERMISSIONS,
             }.values()
             for action in actions
             if action.partition(":")[2].startswith(("Describe", "Get", "List"))
@@ -48,6 +50,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     **edge.PERMISSIONS,
     **messaging.PERMISSIONS,
     **networking.PERMISSIONS,
+    **storage.PERMISSIONS,
     **lifecycle.PERMISSIONS,
     "find_drift": _LOOKS,
     "preview_undo": _LOOKS,

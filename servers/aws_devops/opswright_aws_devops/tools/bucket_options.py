@@ -1,0 +1,294 @@
+"""What a bucket may have besides: cheaper storage with age, an access log, a key of one's own."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from opswright_aws_devops.bucket_policies import add_statement, has_statement
+from opswright_aws_devops.bucket_settings import (
+    LEAST_IA_DAYS,
+    ArchiveClass,
+    BucketSettings,
+    load_settings,
+    log_statement,
+    put_rule,
+    restore_rule,
+    same_rule,
+    transitions,
+)
+from opswright_aws_devops.lookup import must_exist
+from opswright_aws_devops.steps import send
+from opswright_aws_devops.tools.buckets import BUCKET, owned_tags
+from opswright_core.aws import HERE, Aws, AwsTarget, Target
+from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
+from opswright_core.errors import BadInputError, NotFoundError
+from opswright_core.recorder import Recorder
+from opswright_core.runtime import aws
+from opswright_core.tools import write_tool
+from opswright_core.undo import UndoStep, aws_undo
+from opswright_core.verdicts import Check, check
+
+BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+Days = Annotated[int, Field(ge=1, le=3650)]
+
+
+class BucketOptions(BaseModel):
+    """The options of a bucket as they are now."""
+
+    bucket: str
+    transitions: list[str] = Field(description="Like STANDARD_IA after 30 days")
+    log_bucket: str | None
+    kms_key: str | None
+
+
+class Wanted(BaseModel):
+    """What is asked for; None: as it is."""
+
+    rule: dict[str, Any] | None
+    log_bucket: str | None
+    key_arn: str | None
+
+    def logs_so(self, bucket: str, now: BucketSettings) -> bool:
+        """Whether the access is logged as asked for."""
+        wanted = {"TargetBucket": self.log_bucket, "TargetPrefix": f"{bucket}/"}
+        found = now.logging or {}
+        return {word: found.get(word) for word in wanted} == wanted
+
+
+@write_tool(toolset="storage")
+def configure_bucket(
+    bucket: Annotated[BucketName, Field(description="One that exists")],
+    ia_after_days: Annotated[
+        Days | None, Field(description="Age to move objects to Standard-IA at")
+    ] = None,
+    archive_after_days: Annotated[
+        Days | None, Field(description="Age to move them to the archive class at")
+    ] = None,
+    archive_class: Annotated[ArchiveClass, Field(description="Glacier class")] = "GLACIER",
+    prefix: Annotated[str, Field(description="Moves only these keys", max_length=1024)] = "",
+    log_bucket: Annotated[
+        BucketName | None, Field(description="Bucket that takes the access log")
+    ] = None,
+    kms_key: Annotated[
+        str | None, Field(description="Id, ARN or alias; encrypts new objects", max_length=400)
+    ] = None,
+    target: Target = HERE,
+) -> Work[BucketOptions]:
+    """Set a bucket's storage classes by age, server access log and KMS key; the rest stays."""
+    _require_sense(bucket, ia_after_days, archive_after_days, log_bucket, kms_key)
+    a = aws(target)
+    ages = ia_after_days is not None or archive_after_days is not None
+    rule = transitions(prefix, ia_after_days, archive_after_days, archive_class) if ages else None
+
+    def wanted() -> Wanted:
+        key_arn = _key_arn(a, kms_key) if kms_key else None
+        return Wanted(rule=rule, log_bucket=log_bucket, key_arn=key_arn)
+
+    return Work(
+        scope=Scope.of(a),
+        plan=lambda: _plan(a, bucket, wanted()),
+        apply=lambda rec: _apply(a, rec, bucket, wanted(), target),
+        verify=lambda made: _judge(a, bucket, wanted()),
+        outputs=BucketOptions,
+        existing=lambda: _outputs(a, bucket),
+    )
+
+
+def _require_sense(
+    bucket: str, ia: int | None, archive: int | None, log_bucket: str | None, key: str | None
+) -> None:
+    if ia is None and archive is None and log_bucket is None and key is None:
+        raise BadInputError(
+            "Nothing to set: give ia_after_days, archive_after_days, log_bucket or kms_key."
+        )
+    if ia is not None and ia < LEAST_IA_DAYS:
+        raise BadInputError(f"ia_after_days is {ia}; S3 takes {LEAST_IA_DAYS} or more.")
+    if ia is not None and archive is not None and archive < ia + LEAST_IA_DAYS:
+        raise BadInputError(
+            f"archive_after_days is {archive}; objects stay in Standard-IA for {LEAST_IA_DAYS} "
+            f"days, so give {ia + LEAST_IA_DAYS} or more."
+        )
+    if log_bucket == bucket:
+        raise BadInputError(f"{bucket} cannot log into itself: each entry would make the next.")
+
+
+def _key_arn(a: Aws, key: str) -> str:
+    kms = a.client("kms")
+    found = must_exist(f"KMS key {key}", lambda: kms.describe_key(KeyId=key)["KeyMetadata"])
+    if found["KeyState"] != "Enabled" or found.get("KeySpec", "") != "SYMMETRIC_DEFAULT":
+        raise BadInputError(
+            f"KMS key {key} is {found['KeyState']} ({found.get('KeySpec')}); S3 takes an enabled, "
+            "symmetric one."
+        )
+    return str(found["Arn"])
+
+
+def _require_log_bucket(a: Aws, bucket: str, log_bucket: str) -> list[str]:
+    """Warnings of a log bucket. Raises NotFoundError, ConflictError or BadInputError."""
+    if owned_tags(a, log_bucket) is None:
+        raise NotFoundError(f"There is no bucket {log_bucket!r}; create_bucket makes one.")
+    settings = load_settings(a, log_bucket)
+    if settings.key:
+        raise BadInputError(
+            f"{log_bucket} encrypts with a KMS key, which S3's log delivery does not support; "
+            "give a bucket with S3's own encryption."
+        )
+    if (settings.logging or {}).get("TargetBucket") == bucket:
+        raise BadInputError(f"{log_bucket} logs into {bucket}: the two would log each other.")
+    return ["The log is written some hours late, and no entry is guaranteed (best effort)."]
+
+
+def _plan(a: Aws, bucket: str, wanted: Wanted) -> ChangePlan:
+    if owned_tags(a, bucket) is None:
+        raise NotFoundError(f"There is no bucket {bucket!r}; create_bucket makes one.")
+    now = load_settings(a, bucket)
+    actions, warnings = [], []
+
+    def modify(name: str, detail: str) -> None:
+        actions.append(Action(verb="modify", type=BUCKET, name=name, detail=detail))
+
+    if wanted.rule and not same_rule(now.rule, wanted.rule):
+        modify(bucket, f"storage classes: {'; '.join(_said(wanted.rule))}")
+        warnings.append(
+            "Objects that have moved stay where they are after an undo. Standard-IA bills 30 days "
+            "and 128 KB an object at least, archives 90 or 180 days; reading them costs by the GB, "
+            "and from GLACIER and DEEP_ARCHIVE takes hours."
+        )
+    if wanted.log_bucket:
+        logs = _require_log_bucket(a, bucket, wanted.log_bucket)
+        if not has_statement(a, wanted.log_bucket, _statement(a, bucket, wanted.log_bucket)):
+            modify(wanted.log_bucket, f"its policy lets S3 write the access log of {bucket}")
+        if not wanted.logs_so(bucket, now):
+            modify(bucket, f"access log to {wanted.log_bucket}/{bucket}/")
+            warnings += logs
+    if wanted.key_arn and now.key != wanted.key_arn:
+        modify(bucket, f"new objects encrypted with {wanted.key_arn}")
+        warnings.append(
+            "Objects that are there keep their encryption. Who reads or writes new ones must be "
+            "allowed to use the key (kms:Decrypt, kms:GenerateDataKey)."
+        )
+    return ChangePlan(
+        summary=f"Configure bucket {bucket}",
+        actions=actions,
+        warnings=warnings,
+        observed={"now": [repr(now.rule), repr(now.logging), now.key]},
+    )
+
+
+def _said(rule: dict[str, Any] | None) -> list[str]:
+    moves = (rule or {}).get("Transitions", [])
+    return [f"{move['StorageClass']} after {move['Days']} days" for move in moves]
+
+
+def _statement(a: Aws, bucket: str, log_bucket: str) -> dict[str, Any]:
+    return log_statement(log_bucket, bucket, partition=a.partition, account_id=a.account_id)
+
+
+def _apply(a: Aws, rec: Recorder, bucket: str, wanted: Wanted, target: AwsTarget) -> BucketOptions:
+    s3, which, now = a.client("s3"), {"Bucket": bucket}, load_settings(a, bucket)
+    touched = ResourceRef(type=BUCKET, id=bucket, name=bucket, action="modified")
+    where = target.model_copy(update={"region": a.region})
+
+    def back(what: str, operation: str, params: dict[str, Any], gone: Any) -> list[UndoStep]:
+        return [
+            aws_undo(
+                what, "s3", operation, {**which, **params}, target=target, region=a.region,
+                gone=gone,
+            )
+        ]  # fmt: skip
+
+    if (rule := wanted.rule) and not same_rule(now.rule, rule):
+
+        def move() -> dict[str, str]:
+            put_rule(a, bucket, rule)
+            return which
+
+        rec.step(
+            f"storage classes of {bucket}",
+            move,
+            undo=[restore_rule(bucket, now.rule, where)],
+            resource=touched,
+        )
+    if log_bucket := wanted.log_bucket:
+        statement = _statement(a, bucket, log_bucket)
+        if not has_statement(a, log_bucket, statement):
+            add_statement(a, rec, log_bucket, statement, f"S3 log the access to {bucket}", target)
+        if not wanted.logs_so(bucket, now):
+            logging = {"TargetBucket": log_bucket, "TargetPrefix": f"{bucket}/"}
+            before = {"LoggingEnabled": now.logging} if now.logging else {}
+            rec.step(
+                f"access log of {bucket}",
+                lambda: send(
+                    s3.put_bucket_logging, **which, BucketLoggingStatus={"LoggingEnabled": logging}
+                ),
+                undo=back(
+                    f"log the access to {bucket} as before",
+                    "put_bucket_logging",
+                    {"BucketLoggingStatus": before},
+                    (
+                        "get_bucket_logging",
+                        which,
+                        f"LoggingEnabled.TargetBucket=='{log_bucket}' && "
+                        f"LoggingEnabled.TargetPrefix=='{bucket}/'",
+                    ),
+                ),
+                resource=touched,
+            )
+    if (arn := wanted.key_arn) and now.key != arn:
+        default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": arn}
+        own = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}
+        word = "ServerSideEncryptionConfiguration"
+        rec.step(
+            f"key of {bucket}",
+            lambda: send(s3.put_bucket_encryption, **which, **{word: {"Rules": [own]}}),
+            undo=back(
+                f"encrypt new objects of {bucket} as before",
+                "put_bucket_encryption" if now.encryption else "delete_bucket_encryption",
+                {word: now.encryption} if now.encryption else {},
+                (
+                    "get_bucket_encryption",
+                    which,
+                    f"{word}.Rules[].ApplyServerSideEncryptionByDefault | "
+                    f"[?KMSMasterKeyID=='{arn}']",
+                ),
+            ),
+            resource=touched,
+        )
+    if a.is_emulator:
+        rec.gap("The emulator moves no objects to other storage classes and writes no access log.")
+    return _outputs(a, bucket)
+
+
+def _outputs(a: Aws, bucket: str) -> BucketOptions:
+    now = load_settings(a, bucket)
+    return BucketOptions(
+        bucket=bucket,
+        transitions=_said(now.rule),
+        log_bucket=(now.logging or {}).get("TargetBucket"),
+        kms_key=now.key,
+    )
+
+
+def _judge(a: Aws, bucket: str, wanted: Wanted) -> list[Check]:
+    allowed = wanted.log_bucket is None or has_statement(
+        a, wanted.log_bucket, _statement(a, bucket, wanted.log_bucket)
+    )
+    return judge_options(bucket, wanted, load_settings(a, bucket), allowed=allowed)
+
+
+def judge_options(
+    bucket: str, wanted: Wanted, now: BucketSettings, *, allowed: bool
+) -> list[Check]:
+    """Whether the options are as asked for; `allowed`: the log bucket's policy lets S3 write."""
+    checks = []
+    if wanted.rule:
+        so, said = same_rule(now.rule, wanted.rule), "; ".join(_said(now.rule))
+        checks.append(check("Objects move to cheaper storage as asked", so, said, bucket))
+    if wanted.log_bucket:
+        so, said = wanted.logs_so(bucket, now), str((now.logging or {}).get("TargetBucket"))
+        checks.append(check("Its access is logged", so, said, bucket))
+        checks.append(check("S3 may write the log", allowed, "", wanted.log_bucket))
+    if wanted.key_arn:
+        so = now.key == wanted.key_arn
+        checks.append(check("New objects are encrypted with the key", so, str(now.key), bucket))
+    return checks
