@@ -137,7 +137,6 @@ def make_bucket(
             s3.create_bucket(
                 **which, CreateBucketConfiguration=made, ObjectOwnership="BucketOwnerEnforced"
             )
-        s3.put_bucket_tagging(**which, Tagging={"TagSet": request.tag_list(name)})
         return {"bucket": name}
 
     rec.step(
@@ -146,6 +145,10 @@ def make_bucket(
         undo=[_undo(name, target, a.region)],
         resource=ResourceRef(type=BUCKET, id=name, name=name),
     )
+
+    # A step of its own: refused here, the bucket that was made before keeps its inverse.
+    tags = {"TagSet": request.tag_list(name)}
+    rec.step(f"tags of bucket {name}", lambda: _send(s3.put_bucket_tagging, **which, Tagging=tags))
 
     def protect(what: str, operation: str, **parameters: Any) -> None:
         """One setting; it goes with the bucket, so it needs no undo."""

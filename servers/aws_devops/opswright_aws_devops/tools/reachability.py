@@ -87,6 +87,7 @@ def load_endpoint(a: Aws, name: str) -> Endpoint:
     if name.startswith("subnet-"):
         return _endpoint(a, name, [name], None, False)
     elb, rds = a.client("elbv2"), a.client("rds")
+    refused: list[str] = []
     arn = name.startswith("arn:")
     if not arn or ":loadbalancer/" in name:
         which = {"LoadBalancerArns": [name]} if arn else {"Names": [name]}
@@ -96,16 +97,25 @@ def load_endpoint(a: Aws, name: str) -> Endpoint:
             subnets = [zone["SubnetId"] for zone in found["AvailabilityZones"]]
             public = found["Scheme"] == "internet-facing"
             return _endpoint(a, name, subnets, found["SecurityGroups"], public)
+        refused += _refused(balancers)
     databases = attempt(lambda: rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"])
     if not isinstance(databases, Unread) and databases:
         (found,) = databases
         subnets = [subnet["SubnetIdentifier"] for subnet in found["DBSubnetGroup"]["Subnets"]]
         groups = [group["VpcSecurityGroupId"] for group in found["VpcSecurityGroups"]]
         return _endpoint(a, name, subnets, groups, found["PubliclyAccessible"])
+    refused += _refused(databases)
+    if refused:
+        raise NotFoundError(f"{name!r} was not found, and not all could be read: {refused[0]}")
     raise NotFoundError(
         f"{name!r} is no instance, subnet, load balancer or database that can be read here; "
         "list_resources shows what there is."
     )
+
+
+def _refused(read: Any) -> list[str]:
+    """Why something was not read, where a permission was missing; not for what is not there."""
+    return [read.reason] if isinstance(read, Unread) and read.permission else []
 
 
 def _endpoint(
