@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from opswright_knowledge.store import Store
 
 WRITER = Path(__file__).with_name("writer.py")
 WRITES = 200
+BATCHES, BATCH, UNDER_WAY = 100, 10, 5
 
 
-def start(url: str, name: str, count: Any, batch: Any) -> Any:
-    command = [sys.executable, str(WRITER), url, name, str(count), str(batch)]
+def start(url: str, name: str, count: Any, batch: Any, threads: int = 1) -> Any:
+    command = [sys.executable, str(WRITER), url, name, str(count), str(batch), str(threads)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -37,14 +39,51 @@ def contents(url: str) -> Any:
 
 
 @pytest.mark.slow
-def test_eight_processes_lose_no_update(url: str) -> None:
-    writers = [start(url, f"p{i}", WRITES, 1) for i in range(8)]
-    for writer in writers:
-        writer.communicate(timeout=150)
-        assert writer.returncode == 0
+def test_eight_processes_of_a_thousand_writes_each_lose_no_update(url: str) -> None:
+    writers = [start(url, f"p{i}", BATCHES, BATCH, UNDER_WAY) for i in range(8)]
+    try:
+        for writer in writers:
+            acknowledged, _ = writer.communicate(timeout=150)
+            assert writer.returncode == 0
+            assert sorted(map(int, acknowledged.split())) == list(range(BATCHES))
+    finally:
+        for writer in writers:  # one that is left would write to the next test's store
+            writer.kill()
+            writer.communicate()
     counter, ids, revisions = contents(url)
-    assert counter == len(ids) == 8 * WRITES
-    assert revisions == list(range(1, 2 * 8 * WRITES + 1))
+    assert (counter, len(ids)) == (8 * BATCHES, 8 * BATCHES * BATCH)
+    assert revisions == list(range(1, 8 * BATCHES * (BATCH + 1) + 1))
+
+
+def test_a_follower_beside_writers_misses_no_change_and_sees_none_out_of_order(url: str) -> None:
+    done = threading.Event()
+    seen: list[int] = []
+
+    def follow() -> None:
+        store = Store(url)
+        while True:
+            last = done.is_set()
+            with store.reading() as unit:
+                found = unit.changes.keys_after(seen[-1] if seen else 0, limit=50)
+            seen.extend(revision for revision, _, _ in found)
+            if last and not found:
+                break
+        store.close()
+
+    def write(name: str) -> None:
+        store = Store(url)  # connections and turns of its own, as another process has
+        for number in range(WRITES // 2):
+            with store.writing(HOST) as unit:
+                records = [ResourceRecord(type="t", id=f"{name}-{number}-{i}") for i in range(3)]
+                unit.resources.put(records)
+        store.close()
+
+    with ThreadPoolExecutor(5) as pool:
+        following = pool.submit(follow)
+        list(pool.map(write, "abcd"))
+        done.set()
+        following.result(timeout=120)
+    assert seen == list(range(1, 4 * 3 * WRITES // 2 + 1))
 
 
 def test_eight_threads_lose_no_update(url: str) -> None:

@@ -80,7 +80,12 @@ class _Group:
         self._transaction = self.connection.begin()
 
     def is_alive(self) -> bool:
-        """Whether the transaction is still there: a full disk makes SQLite roll back all of it."""
+        """Whether the transaction is still there.
+
+        A full disk makes SQLite roll back all of it; a database that stops ends the connection.
+        """
+        if self.connection.invalidated:
+            return False
         driver = self.connection.connection.dbapi_connection
         return bool(self._transaction.is_active and getattr(driver, "in_transaction", True))
 

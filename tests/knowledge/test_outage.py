@@ -1,0 +1,174 @@
+"""A store that goes away says so, and is there again with all that it acknowledged."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastmcp import Client
+from tests.core.processes import free_port
+from tests.postgres import Postgres
+
+from opswright_core.errors import OpswrightError
+from opswright_core.settings import Settings
+from opswright_knowledge.records import HOST, ResourceRecord
+from opswright_knowledge.server import create_server
+from opswright_knowledge.store import Store
+
+
+@pytest.fixture
+def running(postgres: Postgres) -> Iterator[Postgres]:
+    """The cluster; running again afterwards, whatever happened."""
+    yield postgres
+    if not (postgres.home / "data/postmaster.pid").exists():
+        postgres.start()
+
+
+async def test_an_outage_is_told_and_over_when_the_database_is_back(
+    settings: Settings, running: Postgres, postgres_url: str
+) -> None:
+    url = postgres_url.replace("postgres@", "postgres:hidden@")
+    value = {"scope": "s", "key": "k", "value": 1}
+    async with Client(create_server(settings, url)) as client:
+
+        async def said(tool: str, **arguments: Any) -> str:
+            result = await client.call_tool(tool, arguments, raise_on_error=False)
+            assert result.is_error
+            text: str = result.content[0].text
+            return text
+
+        written = await client.call_tool("set_context", value)
+        running.stop()
+        for told in (
+            await said("set_context", **{**value, "value": 2}),
+            await said("get_context", scope="s"),
+        ):
+            assert "cannot be used" in told
+            assert "OPSWRIGHT_KNOWLEDGE_URL" in told or "try again" in told
+            assert "hidden" not in told
+        with pytest.raises(Exception, match="cannot be used"):
+            await client.list_resources()
+        with pytest.raises(Exception, match="cannot be used"):
+            await client.read_resource("knowledge://changes")
+        running.start()
+        (entry,) = (await client.call_tool("get_context", {"scope": "s"})).structured_content[
+            "items"
+        ]
+        assert (entry["value"], entry["revision"]) == (1, written.structured_content["revision"])
+        again = await client.call_tool("set_context", {**value, "value": 3})
+        assert again.structured_content["revision"] == entry["revision"] + 1
+
+
+def test_a_crash_of_the_database_amid_writes_loses_nothing_acknowledged(
+    running: Postgres, postgres_url: str
+) -> None:
+    store = Store(postgres_url)
+    acknowledged: list[str] = []
+    refused: list[str] = []
+    enough, over = threading.Event(), threading.Event()
+
+    def write(thread: int) -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            name = f"{thread}-{number}"
+            try:
+                with store.writing(HOST) as unit:
+                    unit.resources.put([ResourceRecord(type="t", id=name)])
+            except OpswrightError as exc:
+                refused.append(str(exc))
+                over.wait(0.05)
+                continue
+            acknowledged.append(name)
+            if len(acknowledged) >= 50:
+                enough.set()
+
+    writers = [threading.Thread(target=write, args=(thread,)) for thread in range(4)]
+    for writer in writers:
+        writer.start()
+    try:
+        assert enough.wait(60)
+        running.stop()
+        running.start()
+        before = len(acknowledged)
+        enough.clear()
+        assert enough.wait(60)
+    finally:
+        over.set()
+        for writer in writers:
+            writer.join(60)
+    assert refused
+    assert len(acknowledged) > before
+    assert all("cannot be used" in why for why in refused)
+    with store.reading() as unit:
+        found, counts = unit.resource_search.find(limit=100_000)
+        changes, _ = unit.changes.after(0, limit=100_000)
+    store.close()
+    assert {one.id for one in found} >= set(acknowledged)
+    assert [change.revision for change in changes] == list(range(1, counts.total + 1))
+
+
+async def test_a_database_that_cannot_be_reached_is_named_without_its_password(
+    settings: Settings,
+) -> None:
+    url = f"postgresql://someone:hidden@127.0.0.1:{free_port()}/knowledge"
+    async with Client(create_server(settings, url)) as client:
+        result = await client.call_tool("list_runs", {}, raise_on_error=False)
+    told = result.content[0].text
+    assert result.is_error
+    assert "cannot be used" in told
+    assert "Check that it runs and can be reached from here" in told
+    assert "hidden" not in told
+
+
+async def test_a_missing_driver_names_the_command_that_installs_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    async with Client(create_server(settings, "postgresql://a@127.0.0.1/b")) as client:
+        result = await client.call_tool("list_runs", {}, raise_on_error=False)
+    assert result.is_error
+    assert "pip install 'opswright-knowledge[postgres]'" in result.content[0].text
+
+
+async def test_a_full_disk_is_told_loses_nothing_and_is_over_when_there_is_room(
+    settings: Settings, tmp_path: Any
+) -> None:
+    from sqlalchemy import Engine, event
+
+    most = [0]
+
+    def bound(connection: Any, _: Any) -> None:
+        if most[0]:
+            connection.execute(f"PRAGMA max_page_count={most[0]}")
+
+    url = f"sqlite:///{tmp_path}/knowledge.db"
+    async with Client(create_server(settings, url)) as client:
+        await client.call_tool("list_runs", {})
+    most[0] = 120  # as SQLite finds it when the disk has no page left
+    kept, told = 0, ""
+    event.listen(Engine, "connect", bound)
+    try:
+        async with Client(create_server(settings, url)) as client:
+            while not told:
+                batch = [
+                    {"type": "t", "id": f"{kept + n}", "attributes": {"x": "y" * 900}}
+                    for n in range(10)
+                ]
+                result = await client.call_tool(
+                    "record_resources", {"resources": batch}, raise_on_error=False
+                )
+                if result.is_error:
+                    told = result.content[0].text
+                else:
+                    kept += 10
+            page = (await client.call_tool("find_resources", {})).structured_content
+    finally:
+        event.remove(Engine, "connect", bound)
+    assert "Free space on the disk and try again" in told
+    assert page["total"] == kept > 0
+    async with Client(create_server(settings, url)) as client:
+        await client.call_tool("record_resources", {"resources": [{"type": "t", "id": "more"}]})
+        page = (await client.call_tool("find_resources", {})).structured_content
+    assert page["total"] == kept + 1
