@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.aws_devops.conftest import Agent
 
+from opswright_aws_devops.server import create_server
 from opswright_aws_devops.tools import http_apis, private_apis
 from opswright_aws_devops.tools.http_apis import ApiState, HttpApi, judge_api
 from opswright_aws_devops.tools.private_apis import (
@@ -240,6 +242,27 @@ async def test_what_cannot_work_is_refused(
     ids = [found["endpoint_id"] for found in made["outputs"]["made"]]
     other = {**public, "vpc_endpoint_ids": ids}
     assert "give one of execute-api" in await agent.refused("create_private_api", **other)
+
+
+async def test_a_second_emulator_sees_the_same_function_and_api_come_and_go(
+    connect: Any, stack_cloud: Clients, code: str
+) -> None:
+    async with connect(create_server) as client:
+        agent = Agent(client)
+        function = await agent.call(
+            "create_function", name="hello", code=code, runtime="python3.13",
+            handler="app.handler", schedule="rate(5 minutes)", function_url=True,
+            reserved_concurrency=2,
+        )  # fmt: skip
+        api = await agent.call("create_api", name="shop", function_name="hello", **TOKENS)
+        for change in (function, api):
+            assert {c["verdict"] for c in change["checks"]} == {"PASS"}
+        for change in (api, function):
+            undone = await agent.call("undo_change", change_id=change["change_id"])
+            assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
+    assert stack_cloud("lambda").list_functions()["Functions"] == []
+    assert stack_cloud("apigatewayv2").get_apis()["Items"] == []
+    assert stack_cloud("logs").describe_log_groups()["logGroups"] == []
 
 
 # Judged without a backend.

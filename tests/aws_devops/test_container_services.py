@@ -154,6 +154,9 @@ async def test_ecs_may_pull_this_image_write_this_log_read_these_secrets_and_no_
         "secretsmanager:GetSecretValue",
     }  # fmt: skip
     assert allowed["secretsmanager:GetSecretValue"] == [secret]
+    role = client_of("iam").get_role(RoleName="shop-api-execution")["Role"]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
     assert allowed["ecr:BatchGetImage"] == [repository["repository_arn"]]
     assert [action for action, on in allowed.items() if on == ["*"]] == [
         "ecr:GetAuthorizationToken"

@@ -29,6 +29,12 @@ class ServiceRole:
     service: str
     statements: list[dict[str, Any]] = field(default_factory=list)
     boundary_arn: str | None = None
+    by_account: bool = True
+    """Whether it is asked which account the service acts for, where the service says so."""
+
+    def trust(self, a: Aws) -> str:
+        """Who may take it, as a policy document."""
+        return trust_policy(self.service, a.partition, a.account_id if self.by_account else None)
 
 
 class RoleState(BaseModel):
@@ -67,7 +73,7 @@ def make_role(a: Aws, rec: Recorder, request: Request, role: ServiceRole, target
             iam.create_role(
                 **which,
                 **more,
-                AssumeRolePolicyDocument=trust_policy(role.service, a.partition, a.account_id),
+                AssumeRolePolicyDocument=role.trust(a),
                 Tags=request.tag_list(role.name),
             )
         return {"role": role.name}

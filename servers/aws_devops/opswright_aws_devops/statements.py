@@ -37,15 +37,18 @@ confused deputy prevention"). EC2 and Lambda do not: who may use a role with the
 `iam:PassRole`, which holds within one account."""
 
 
-def trust_policy(service: str, partition: str, account_id: str) -> str:
-    """Who may take a role: one AWS service, where it says so for this account alone."""
+def trust_policy(service: str, partition: str, account_id: str | None) -> str:
+    """Who may take a role: one AWS service, where it says so for this account alone.
+
+    Without an account, whichever it acts for.
+    """
     china = service == "ec2" and partition == "aws-cn"
     statement: dict[str, Any] = {
         "Effect": "Allow",
         "Principal": {"Service": f"{service}.amazonaws.com{'.cn' if china else ''}"},
         "Action": "sts:AssumeRole",
     }
-    if service in NAMES_SOURCE_ACCOUNT:
+    if account_id and service in NAMES_SOURCE_ACCOUNT:
         statement["Condition"] = {"StringEquals": {"aws:SourceAccount": account_id}}
     return document([statement])
 

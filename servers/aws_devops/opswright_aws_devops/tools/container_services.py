@@ -239,7 +239,8 @@ def _apply(
     log_arn = make_log_group(a, rec, request, log_group, wanted.log_days, target)
     statements = execution_statements(task.image, log_arn, a.partition)
     statements += read_secrets(a, task.secrets)
-    role = ServiceRole(execution_role_name(name), "ecs-tasks", statements)
+    # The ECS guide shows the account in the trust of task roles, not in that of this one.
+    role = ServiceRole(execution_role_name(name), "ecs-tasks", statements, by_account=False)
     execution_role_arn = make_role(a, rec, request, role, target)
     maker.cluster()
     group_arn = maker.target_group(
