@@ -146,13 +146,14 @@ async def test_a_server_that_dies_over_http_is_reached_again_when_it_is_back(
 async def test_an_agent_that_starts_slowly_is_not_waited_for_by_the_others(
     things: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "STRAGGLER_SECONDS", 4.0)
     sleeper = Server(command=sys.executable, args=("-c", "import time; time.sleep(600)"))
     stranger = Server(
         command=sys.executable, args=(STRANGER,), env={"OPSWRIGHT_TEST_THINGS": str(things)}
     )
     team = Registry({"sleeper": sleeper, "stranger": stranger}, {}, tmp_path / "logs")
     try:
+        await team.connect(["stranger"])
+        monkeypatch.setattr(registry, "STRAGGLER_SECONDS", 0.5)
         await team.connect()
         assert list(team.up) == ["stranger"]
         assert "still starting" in (team.agents["sleeper"].error or "")
