@@ -28,6 +28,7 @@ from opswright_aws_devops.skills import (
 from opswright_aws_devops.tools import (
     aurora,
     availability,
+    backend,
     bucket_options,
     buckets,
     calls,
@@ -121,6 +122,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             calls.read_aws,
             calls.change_aws,
             quotas.check_quota,
+            backend.check_backend,
             teardown.preview_teardown,
             evacuation.plan_evacuation,
             drift.find_drift,
@@ -134,6 +136,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
         ],
         settings=settings,
         permissions=PERMISSIONS,
+        examinations=[backend.examine_backend],
         skills=[
             inspection.list_infrastructure,
             inspection.check_high_availability,
