@@ -1,4 +1,4 @@
-"""What a web-tier instance is launched with: image, launch template, permissions, first boot."""
+"""What instances are launched with: image, launch data, permissions, first boot."""
 
 import base64
 import json
@@ -13,6 +13,8 @@ IMAGE_PARAMETER = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-defaul
 
 SESSION_MANAGER_POLICY = "arn:{}:iam::aws:policy/AmazonSSMManagedInstanceCore"
 ROOT_DISK_GB = 10
+ROOT_DEVICE = "/dev/xvda"
+"""The name of the first disk in Amazon Linux images."""
 
 _FIRST_BOOT = """#!/bin/bash
 # Answers the health check until the first release is deployed.
@@ -50,6 +52,11 @@ def find_image(a: Aws, instance_type: str) -> str:
     return image_id
 
 
+def first_boot(app_port: int) -> str:
+    """The script that answers the health check until the first release."""
+    return _FIRST_BOOT.replace("{port}", str(app_port))
+
+
 def launch_data(
     request: Request,
     *,
@@ -57,16 +64,17 @@ def launch_data(
     instance_type: str,
     profile_arn: str,
     security_group_ids: list[str],
-    app_port: int,
+    user_data: str,
+    disk_gb: int = ROOT_DISK_GB,
+    root_device: str = ROOT_DEVICE,
 ) -> dict[str, Any]:
     """EC2's `LaunchTemplateData`: IMDSv2 only, encrypted disk, no key pair, tagged."""
     disk = {
         "Encrypted": True,
         "VolumeType": "gp3",
-        "VolumeSize": ROOT_DISK_GB,
+        "VolumeSize": disk_gb,
         "DeleteOnTermination": True,
     }
-    script = _FIRST_BOOT.replace("{port}", str(app_port))
     return {
         "ImageId": image_id,
         "InstanceType": instance_type,
@@ -77,8 +85,8 @@ def launch_data(
             "HttpEndpoint": "enabled",
             "HttpPutResponseHopLimit": 1,
         },
-        "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": disk}],
-        "UserData": base64.b64encode(script.encode()).decode(),
+        "BlockDeviceMappings": [{"DeviceName": root_device, "Ebs": disk}],
+        "UserData": base64.b64encode(user_data.encode()).decode(),
         "TagSpecifications": [
             {"ResourceType": kind, "Tags": request.tag_list(request.name)}
             for kind in ("instance", "volume")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from opswright_aws_devops.instance_profile import PROFILE, make_profile
-from opswright_aws_devops.instance_setup import find_image, launch_data
+from opswright_aws_devops.instance_setup import find_image, first_boot, launch_data
 from opswright_aws_devops.lookup import first, if_exists, must_exist
 from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
 from opswright_aws_devops.placement import place
@@ -85,7 +85,7 @@ def create_web_tier(
         request,
         instance_type=instance_type,
         security_group_ids=security_group_ids,
-        app_port=app_port,
+        user_data=first_boot(app_port),
     )
 
     def plan() -> ChangePlan:
