@@ -17,7 +17,7 @@ from tests.core.processes import ROOT
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with core and knowledge as their wheels have them; the rest is the environment's."""
-    uv = shutil.which("uv")
+    uv = shutil.which("uv") or shutil.which("uv", path=str(ROOT / ".tools/bin"))
     need("uv", uv is not None, "uv is not installed")
     assert uv is not None
     place = tmp_path_factory.mktemp("installed")

@@ -44,6 +44,7 @@ RECORDS = [
         ("which resources are tagged team=web", "list_what_runs", {"tag": "team=web"}),
         ("what depends on sg-0abc12?", "find_dependents", {"id": "sg-0abc12"}),
         ("what breaks if vpc-0f1 goes?", "find_dependents", {"id": "vpc-0f1"}),
+        ("what breaks if vpc-1 goes?", "find_dependents", {"id": "vpc-1"}),
         ("what was deployed last?", "tell_deployed_version", {}),
         (
             "which version of shop runs in prod?",

@@ -43,7 +43,7 @@ class Subject(BaseModel):
         str,
         Field(description="Id or ARN of the resource, like sg-0abc"),
         FromText(
-            r"(arn:aws[\w\-]*:\S+?|\b[a-z]{1,10}-[0-9a-f]{3,}\b"
+            r"(arn:aws[\w\-]*:\S+?|(?<![\w\-])[a-z]{1,10}-(?:[0-9a-f]{3,}|\d\d?)\b"
             r"|(?<=named\s)\S+?|(?<=called\s)\S+?)"
             r"(?=[\s,;?!.]|$)"
         ),
