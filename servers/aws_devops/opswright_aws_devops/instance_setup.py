@@ -34,8 +34,8 @@ systemd-run --unit=placeholder --property=DynamicUser=yes --property=Restart=alw
 """
 
 
-def find_image(a: Aws, instance_type: str) -> str:
-    """Id of the newest Amazon Linux 2023 image for an instance type. Raises BadInputError."""
+def find_architecture(a: Aws, instance_type: str) -> str:
+    """The architecture of an instance type: arm64 or x86_64. Raises BadInputError."""
     ec2 = a.client("ec2")
     try:
         (described,) = ec2.describe_instance_types(InstanceTypes=[instance_type])["InstanceTypes"]
@@ -46,8 +46,12 @@ def find_image(a: Aws, instance_type: str) -> str:
             ) from exc
         raise
     architectures = described["ProcessorInfo"]["SupportedArchitectures"]
-    architecture = "arm64" if "arm64" in architectures else "x86_64"
-    parameter = IMAGE_PARAMETER.format(architecture)
+    return "arm64" if "arm64" in architectures else "x86_64"
+
+
+def find_image(a: Aws, instance_type: str) -> str:
+    """Id of the newest Amazon Linux 2023 image for an instance type. Raises BadInputError."""
+    parameter = IMAGE_PARAMETER.format(find_architecture(a, instance_type))
     image_id: str = a.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
     return image_id
 

@@ -19,6 +19,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "cloudformation:DetectStackDrift",
         "cloudformation:DetectStackResourceDrift",
     ),
+    "export_application": ("ec2:DescribeAvailabilityZones", "ec2:DescribeInstanceTypes"),
     "deploy_stack": (
         *_STACKS,
         "cloudformation:CreateChangeSet",

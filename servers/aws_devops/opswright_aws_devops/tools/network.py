@@ -75,7 +75,7 @@ def create_network(
     """Create a VPC with public, private and database subnets per AZ, gateways and routes."""
     a = aws(target)
     parse_cidr(cidr)
-    azs = _zones(a, az_count)
+    azs = usable_zones(a, az_count)
     design = Design(
         Request.of("create_network", name, cidr=cidr, az_count=az_count, nat=nat),
         cidr,
@@ -92,7 +92,7 @@ def create_network(
     )
 
 
-def _zones(a: Aws, count: int) -> list[str]:
+def usable_zones(a: Aws, count: int) -> list[str]:
     """The first `count` availability zones that the account may use, by name."""
     zones = a.client("ec2").describe_availability_zones()["AvailabilityZones"]
     usable = sorted(

@@ -1,6 +1,5 @@
 """Export and import of all records, as JSON lines."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import islice
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from opswright_core.canonical import canonical_json, size_bytes
 from opswright_core.errors import BadInputError
-from opswright_core.local_paths import local_path
+from opswright_core.local_paths import local_path, written_whole
 from opswright_core.namespaces import sight
 from opswright_core.pages import PAGE_BYTES
 from opswright_core.tools import record_tool
@@ -74,7 +73,7 @@ def export_records(
         raise BadInputError("a cursor goes on with pages; leave it or the path out.")
     counts: dict[str, int] = {}
     target = _file(path)
-    with knowledge().reading() as store, _written_whole(target) as file:
+    with knowledge().reading() as store, written_whole(target) as file:
         revision = store.revision
         file.write(canonical_json(Header(revision=revision, at=store.now)) + "\n")
         for kind in wanted:
@@ -203,25 +202,6 @@ def _file(text: str) -> Path:
     if not path.is_absolute() or path.suffix != ".jsonl":
         raise BadInputError(f"{text[:80]!r} is not the absolute path of a .jsonl file.")
     return path
-
-
-@contextmanager
-def _written_whole(path: Path) -> Iterator[IO[str]]:
-    """A new file that is there whole or not at all; its owner alone may read it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(part, path)  # unlike a rename, this overwrites nothing
-    except OSError as exc:
-        raise BadInputError(
-            f"{path} cannot be written: {exc.strerror}. Name a new file in a directory that is "
-            "there and writable."
-        ) from exc
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Infrastructure as text: CloudFormation, Terraform and boto3 from one model."""

@@ -1,0 +1,272 @@
+"""Databases, load balancers, web tiers and buckets as the building tools make them, in parts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from opswright_aws_devops.export.intent import Made, Place, named
+from opswright_aws_devops.export.model import Join, PublicParameter, Ref, Value
+from opswright_aws_devops.instance_setup import (
+    IMAGE_PARAMETER,
+    SESSION_MANAGER_POLICY,
+    launch_data,
+)
+from opswright_aws_devops.ownership import Request, short_name
+from opswright_aws_devops.tools.buckets import PRIVATE
+from opswright_aws_devops.tools.databases import BACKUP_DAYS
+from opswright_aws_devops.tools.load_balancers import TLS_POLICY
+from opswright_aws_devops.tools.web_tier import CPU_PERCENT
+
+
+def database(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
+    """As create_database builds it; RDS keeps the password in Secrets Manager by itself."""
+    made, name = Made(prefix), a["name"]
+    group = made.add(
+        "Subnets",
+        "RDS::DBSubnetGroup",
+        {
+            "DBSubnetGroupName": name,
+            "DBSubnetGroupDescription": f"Database subnets of {name}",
+            "SubnetIds": a["subnet_ids"],
+            "Tags": named(name),
+        },
+    )("DBSubnetGroupName")
+    instance = made.add(
+        "Instance",
+        "RDS::DBInstance",
+        {
+            "DBInstanceIdentifier": name,
+            "Engine": a["engine"],
+            "DBInstanceClass": a["instance_class"],
+            "AllocatedStorage": str(a["storage_gb"]),
+            "MultiAZ": a["multi_az"],
+            "VPCSecurityGroups": a["security_group_ids"],
+            "DBName": "app",
+            "MasterUsername": "dbadmin",
+            "ManageMasterUserPassword": True,
+            "DBSubnetGroupName": group,
+            "StorageType": "gp3",
+            "StorageEncrypted": True,
+            "PubliclyAccessible": False,
+            "BackupRetentionPeriod": BACKUP_DAYS,
+            "CopyTagsToSnapshot": True,
+            "AutoMinorVersionUpgrade": True,
+            "DeletionProtection": True,
+            "Tags": named(name),
+        },
+        holds_data=a["final_snapshot"],
+    )
+    made.outputs = {
+        "db_instance_id": instance("DBInstanceIdentifier"),
+        "engine": a["engine"],
+        "endpoint": instance("Endpoint.Address"),
+        "port": instance("Endpoint.Port"),
+        "secret_arn": instance("MasterUserSecret.SecretArn"),
+        "subnet_group": group,
+        "multi_az": a["multi_az"],
+        "encrypted": True,
+    }
+    return made
+
+
+def load_balancer(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
+    """As create_load_balancer builds it."""
+    made, name = Made(prefix), short_name(a["name"])
+    group = made.add(
+        "Targets",
+        "ElasticLoadBalancingV2::TargetGroup",
+        {
+            "Name": name,
+            "Protocol": "HTTP",
+            "Port": a["target_port"],
+            "TargetType": "instance",
+            "VpcId": a["vpc_id"],
+            "HealthCheckProtocol": "HTTP",
+            "HealthCheckPath": a["health_check_path"],
+            "HealthCheckIntervalSeconds": 10,
+            "HealthCheckTimeoutSeconds": 5,
+            "HealthyThresholdCount": 2,
+            "UnhealthyThresholdCount": 3,
+            "Tags": named(a["name"]),
+        },
+    )("TargetGroupArn")
+    drop = {"Key": "routing.http.drop_invalid_header_fields.enabled", "Value": "true"}
+    balancer = made.add(
+        "Balancer",
+        "ElasticLoadBalancingV2::LoadBalancer",
+        {
+            "Name": name,
+            "Scheme": "internet-facing",
+            "Type": "application",
+            "Subnets": a["subnet_ids"],
+            "SecurityGroups": a["security_group_ids"],
+            "LoadBalancerAttributes": [drop],
+            "Tags": named(a["name"]),
+        },
+    )
+    arn, dns_name = balancer("LoadBalancerArn"), balancer("DNSName")
+    forward = [{"Type": "forward", "TargetGroupArn": group}]
+
+    def listener(key: str, port: int, protocol: str, actions: Value, **more: Value) -> Ref:
+        properties = {
+            "LoadBalancerArn": arn,
+            "Port": port,
+            "Protocol": protocol,
+            **more,
+            "DefaultActions": actions,
+        }
+        return made.add(key, "ElasticLoadBalancingV2::Listener", properties)("ListenerArn")
+
+    if certificate := a["certificate_arn"]:
+        certificates = [{"CertificateArn": certificate}]
+        serves = listener(
+            "Https", 443, "HTTPS", forward, SslPolicy=TLS_POLICY, Certificates=certificates
+        )
+        redirect = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
+        listener("Http", 80, "HTTP", [{"Type": "redirect", "RedirectConfig": redirect}])
+    else:
+        serves = listener("Http", 80, "HTTP", forward)
+    made.outputs = {
+        "load_balancer_arn": arn,
+        "load_balancer_name": name,
+        "dns_name": dns_name,
+        "url": Join((f"{'https' if certificate else 'http'}://", dns_name)),
+        "target_group_arn": group,
+        "target_group_name": name,
+        "listener_arn": serves,
+    }
+    return made
+
+
+def web_tier(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
+    """As create_web_tier builds it."""
+    made, name = Made(prefix), a["name"]
+    service = {
+        "Effect": "Allow",
+        "Principal": {"Service": "ec2.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    policies: dict[str, Value] = {}
+    if bucket := a["artifact_bucket"]:
+        parts = (f"arn:{place.partition}:s3:::", bucket, "/releases/*")
+        read = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": Join(parts)}
+        document = {"Version": "2012-10-17", "Statement": [read]}
+        policies = {"Policies": [{"PolicyName": "read-releases", "PolicyDocument": document}]}
+    role = made.add(
+        "Role",
+        "IAM::Role",
+        {
+            "RoleName": name,
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [service]},
+            "ManagedPolicyArns": [SESSION_MANAGER_POLICY.format(place.partition)],
+            **policies,
+            "Tags": named(name),
+        },
+    )("RoleName")
+    profile = made.add(
+        "Profile", "IAM::InstanceProfile", {"InstanceProfileName": name, "Roles": [role]}
+    )("Arn")
+    image: Any = PublicParameter(IMAGE_PARAMETER.format(place.architecture))
+    profile_arn: Any = profile
+    launch = launch_data(
+        Request(name, ""),
+        image_id=image,
+        instance_type=a["instance_type"],
+        profile_arn=profile_arn,
+        security_group_ids=a["security_group_ids"],
+        app_port=a["app_port"],
+    )
+    launch["TagSpecifications"] = [
+        {"ResourceType": kind, "Tags": named(name)} for kind in ("instance", "volume")
+    ]
+    template = made.add(
+        "Template",
+        "EC2::LaunchTemplate",
+        {"LaunchTemplateName": name, "LaunchTemplateData": launch},
+    )
+    group = made.add(
+        "Group",
+        "AutoScaling::AutoScalingGroup",
+        {
+            "AutoScalingGroupName": name,
+            "MinSize": str(a["min_size"]),
+            "MaxSize": str(a["max_size"]),
+            "DesiredCapacity": str(a["min_size"]),
+            "VPCZoneIdentifier": a["subnet_ids"],
+            "TargetGroupARNs": [a["target_group_arn"]],
+            "LaunchTemplate": {
+                "LaunchTemplateId": template("LaunchTemplateId"),
+                "Version": template("LatestVersionNumber"),
+            },
+            "HealthCheckType": "ELB",
+            "HealthCheckGracePeriod": 180,
+            "DefaultInstanceWarmup": 120,
+            "Tags": [{**tag, "PropagateAtLaunch": False} for tag in named(name)],
+        },
+    )("AutoScalingGroupName")
+    metric = {"PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"}}
+    made.add(
+        "Scaling",
+        "AutoScaling::ScalingPolicy",
+        {
+            "AutoScalingGroupName": group,
+            "PolicyType": "TargetTrackingScaling",
+            "TargetTrackingConfiguration": {**metric, "TargetValue": CPU_PERCENT},
+        },
+    )
+    made.outputs = {
+        "asg_name": group,
+        "launch_template_id": template("LaunchTemplateId"),
+        "instance_profile_arn": profile,
+    }
+    return made
+
+
+def bucket(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
+    """As create_bucket builds it."""
+    made, name = Made(prefix), a["name"]
+    rule: dict[str, Value] = {
+        "Id": "tidy",
+        "Status": "Enabled",
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+    }
+    if a["versioned"] and a["expire_noncurrent_days"]:
+        days = a["expire_noncurrent_days"]
+        rule["NoncurrentVersionExpiration"] = {"NoncurrentDays": days}
+    by_default = {
+        "ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"},
+        "BucketKeyEnabled": True,
+    }
+    it = made.add(
+        "Bucket",
+        "S3::Bucket",
+        {
+            "BucketName": name,
+            "PublicAccessBlockConfiguration": PRIVATE,
+            "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+            "BucketEncryption": {"ServerSideEncryptionConfiguration": [by_default]},
+            **({"VersioningConfiguration": {"Status": "Enabled"}} if a["versioned"] else {}),
+            "LifecycleConfiguration": {"Rules": [rule]},
+            "Tags": named(name),
+        },
+        holds_data=True,
+    )
+    tls_only = {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [it("Arn"), Join((it("Arn"), "/*"))],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    document = {"Version": "2012-10-17", "Statement": [tls_only]}
+    policy = {"Bucket": it("BucketName"), "PolicyDocument": document}
+    made.add("Policy", "S3::BucketPolicy", policy)
+    made.outputs = {
+        "bucket": it("BucketName"),
+        "arn": it("Arn"),
+        "region": place.region,
+        "versioned": a["versioned"],
+        "encrypted": True,
+        "public_access_blocked": True,
+    }
+    return made

@@ -1,0 +1,105 @@
+"""What is exported: resources by their CloudFormation types, and how they refer to each other."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ref:
+    """An attribute of another part, by the name its CloudFormation type gives it."""
+
+    part: str
+    attribute: str
+
+
+@dataclass(frozen=True)
+class Join:
+    """Text made of constants and references."""
+
+    parts: tuple["str | Ref", ...]
+    separator: str = ""
+
+
+@dataclass(frozen=True)
+class PublicParameter:
+    """The value of one of AWS's public SSM parameters, looked up when it is deployed."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Zone:
+    """An availability zone by its name, which another region or account would choose anew."""
+
+    name: str
+
+
+Value = Any
+"""JSON, or one of the above anywhere inside it."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One resource; `properties` as its CloudFormation type names them."""
+
+    key: str
+    """Its logical id: letters and digits."""
+    type: str
+    properties: Mapping[str, Value]
+    depends_on: tuple[str, ...] = ()
+    holds_data: bool = False
+    """Whether deleting it loses data, so that the deletion of the whole leaves it or a snapshot."""
+    existing_id: str = ""
+    """CloudFormation's primary identifier of one that is there; several values joined with |."""
+
+
+@dataclass
+class Assembly:
+    """What is exported together; a part comes after those it refers to."""
+
+    name: str
+    region: str
+    parts: list[Part] = field(default_factory=list)
+    outputs: dict[str, Value] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    """What cannot be expressed, in words."""
+
+
+REF_GIVES = {
+    "AWS::AutoScaling::AutoScalingGroup": "AutoScalingGroupName",
+    "AWS::EC2::EIP": "PublicIp",
+    "AWS::EC2::Instance": "InstanceId",
+    "AWS::EC2::InternetGateway": "InternetGatewayId",
+    "AWS::EC2::LaunchTemplate": "LaunchTemplateId",
+    "AWS::EC2::NatGateway": "NatGatewayId",
+    "AWS::EC2::RouteTable": "RouteTableId",
+    "AWS::EC2::Subnet": "SubnetId",
+    "AWS::EC2::VPC": "VpcId",
+    "AWS::ElasticLoadBalancingV2::Listener": "ListenerArn",
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": "LoadBalancerArn",
+    "AWS::ElasticLoadBalancingV2::TargetGroup": "TargetGroupArn",
+    "AWS::IAM::InstanceProfile": "InstanceProfileName",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::RDS::DBInstance": "DBInstanceIdentifier",
+    "AWS::RDS::DBSubnetGroup": "DBSubnetGroupName",
+    "AWS::S3::Bucket": "BucketName",
+}
+"""What CloudFormation's Ref gives of a type, by attribute (resource reference, "Return values")."""
+
+DOCUMENTS = frozenset({"AssumeRolePolicyDocument", "PolicyDocument"})
+"""Properties that are JSON documents: their own keys are not CloudFormation's."""
+
+
+def references(value: Value) -> Iterator[Ref]:
+    """Every reference inside a value."""
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, Join):
+        yield from (part for part in value.parts if isinstance(part, Ref))
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from references(inner)

@@ -1,0 +1,80 @@
+"""Infrastructure as text, to be kept in a repository and deployed by other means."""
+
+from collections import Counter
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from opswright_aws_devops.export.cloudformation import as_template
+from opswright_aws_devops.export.model import Assembly
+from opswright_aws_devops.export.steps import Step, assemble
+from opswright_aws_devops.export.terraform import as_configuration
+from opswright_core.aws import HERE, Target
+from opswright_core.errors import BadInputError
+from opswright_core.local_paths import local_path, written_whole
+from opswright_core.runtime import aws, runtime
+from opswright_core.tools import record_tool
+
+Format = Literal["cloudformation", "terraform"]
+WRITERS = {"cloudformation": as_template, "terraform": as_configuration}
+ENDINGS = {"cloudformation": ".yaml", "terraform": ".tf"}
+MOST_SHOWN_BYTES = 8_000
+"""A longer text is a resource of its own, so that no answer holds a part of one."""
+
+As = Annotated[Format, Field(description="terraform: for the provider awscc")]
+NewFile = Annotated[
+    str | None, Field(description="New file on the server: .yaml or .tf", max_length=4000)
+]
+
+
+class Export(BaseModel):
+    """What was exported; the text is in `text`, at `whole`, or in the file."""
+
+    summary: str
+    format: Format
+    resources: dict[str, int] = Field(description="How many of each type")
+    outputs: list[str] = Field(description="Values that it gives when deployed")
+    left_out: list[str] = Field(description="What it does not express")
+    text: str = ""
+    whole: str = Field("", description='Resource with {"text": …}, where it is long; for an hour')
+    path: str = ""
+
+
+@record_tool(toolset="export")
+def export_application(
+    steps: Annotated[
+        list[Step], Field(description="In the order of building", min_length=1, max_length=20)
+    ],
+    format: As = "cloudformation",
+    path: NewFile = None,
+    target: Target = HERE,
+) -> Export:
+    """Write what building tools would make as a CloudFormation template or Terraform."""
+    assembly = assemble(aws(target), target, steps, runtime().makers)
+    return _exported(assembly, format, path)
+
+
+def _exported(assembly: Assembly, written_as: Format, path: str | None) -> Export:
+    text = WRITERS[written_as](assembly)
+    size = len(text.encode())
+    export = Export(
+        summary=f"{assembly.name}: {len(assembly.parts)} resources as {written_as} "
+        f"for {assembly.region}, {size} bytes",
+        format=written_as,
+        resources=dict(Counter(part.type for part in assembly.parts)),
+        outputs=list(assembly.outputs),
+        left_out=assembly.left_out,
+    )
+    if path is not None:
+        file = local_path(path)
+        if not file.is_absolute() or file.suffix != ENDINGS[written_as]:
+            raise BadInputError(
+                f"{path[:80]!r} is not the absolute path of a {ENDINGS[written_as]} file."
+            )
+        with written_whole(file) as written:
+            written.write(text)
+        return export.model_copy(update={"path": str(file)})
+    if size <= MOST_SHOWN_BYTES:
+        return export.model_copy(update={"text": text})
+    whole, _ = runtime().results.keep({"text": text})
+    return export.model_copy(update={"whole": whole})
