@@ -12,11 +12,14 @@ from tests.conftest import need
 
 from opswright_aws_devops.cloudformation.lint import is_installed, lint
 from opswright_aws_devops.cloudformation.templates import parsed
+from opswright_aws_devops.export.intent import Place
+from opswright_aws_devops.export.steps import BUILDERS
 from opswright_aws_devops.export.terraform import resource_type, snake_case
 from opswright_aws_devops.network_checks import Network, judge_network, load_network
+from opswright_aws_devops.rds_parts import load_database
 from opswright_aws_devops.server import create_server
 from opswright_aws_devops.tools.buckets import load_bucket
-from opswright_aws_devops.tools.databases import Database, judge_database, load_database
+from opswright_aws_devops.tools.databases import Database, judge_database
 from opswright_aws_devops.tools.load_balancers import LoadBalancer, _load, judge_load_balancer
 from opswright_aws_devops.tools.security_groups import SecurityGroups, inbound
 from opswright_core.aws import AwsSessions, AwsTarget
@@ -267,6 +270,30 @@ async def test_what_a_tool_would_refuse_is_refused(
     agent: Agent, steps: list[Any], said: str
 ) -> None:
     assert said in await agent.refused("export_application", steps=steps)
+
+
+class Watching(dict[str, Any]):
+    """Arguments that note which of them were looked at."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        super().__init__(given)
+        self.read: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
+        return super().__getitem__(key)
+
+
+@pytest.mark.parametrize("step", WHOLE, ids=lambda step: step["tool"])
+async def test_no_argument_of_a_tool_is_dropped(agent: Agent, step: dict[str, Any]) -> None:
+    tools = {tool.name: tool for tool in await agent.client.list_tools()}
+    declared = tools[step["tool"]].input_schema["properties"]
+    own = declared.keys() - {"target", "dry_run", "approval"}
+    given = {key: declared[key].get("default") for key in own} | step["arguments"]
+    arguments = Watching(given)
+    BUILDERS[step["tool"]]("It", arguments, Place("eu-west-1", "aws", ("eu-west-1a", "eu-west-1b")))
+    # The network's zones are counted before.
+    assert own - arguments.read <= {"az_count"}
 
 
 async def test_a_file_is_never_overwritten(agent: Agent, tmp_path: Path) -> None:

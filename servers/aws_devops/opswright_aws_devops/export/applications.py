@@ -11,8 +11,8 @@ from opswright_aws_devops.instance_setup import (
     launch_data,
 )
 from opswright_aws_devops.ownership import Request, short_name
+from opswright_aws_devops.rds_parts import BACKUP_DAYS, maintenance
 from opswright_aws_devops.tools.buckets import PRIVATE
-from opswright_aws_devops.tools.databases import BACKUP_DAYS
 from opswright_aws_devops.tools.load_balancers import TLS_POLICY
 from opswright_aws_devops.tools.web_tier import CPU_PERCENT
 
@@ -51,6 +51,7 @@ def database(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
             "CopyTagsToSnapshot": True,
             "AutoMinorVersionUpgrade": True,
             "DeletionProtection": True,
+            **maintenance(a["maintenance_window"]),
             "Tags": named(name),
         },
         holds_data=a["final_snapshot"],
