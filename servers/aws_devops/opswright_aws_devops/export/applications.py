@@ -8,6 +8,7 @@ from opswright_aws_devops.export.model import Join, PublicParameter, Ref, Value
 from opswright_aws_devops.instance_setup import (
     IMAGE_PARAMETER,
     SESSION_MANAGER_POLICY,
+    first_boot,
     launch_data,
 )
 from opswright_aws_devops.ownership import Request, short_name
@@ -174,7 +175,7 @@ def web_tier(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
         instance_type=a["instance_type"],
         profile_arn=profile_arn,
         security_group_ids=a["security_group_ids"],
-        app_port=a["app_port"],
+        user_data=first_boot(a["app_port"]),
     )
     launch["TagSpecifications"] = [
         {"ResourceType": kind, "Tags": named(name)} for kind in ("instance", "volume")
