@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from opswright.clauses import Clause
-from opswright.plan import Plan, PlanError, refs
+from opswright.plan import Plan, PlanError, Step, refs
 from opswright.planners import blueprint, claude, delegate
 from opswright.planners.blueprint import Blueprint
 from opswright.planners.typed import Draft, TypedPlanner
@@ -162,12 +162,21 @@ class Planning:
             if draft.missing:
                 raise MissingInputsError(draft.missing)
             assert isinstance(made, Plan)
+            made = made.model_copy(update={"previews": self._offered(made.previews)})
             if not added:
                 return made
             name = f"typed after {made.planner}"
             changed = {"goal": request, "planner": name, "steps": tuple(draft.steps)}
             return made.model_copy(update=changed)
         return None
+
+    def _offered(self, previews: Sequence[Step]) -> tuple[Step, ...]:
+        """The previews without those whose agent is up and does not offer the tool."""
+        return tuple(
+            step
+            for step in previews
+            if step.agent not in self.up or step.tool in self.up[step.agent].tools
+        )
 
     def _added(
         self, chosen: Blueprint, typed: TypedPlanner, asked: Sequence[Clause], count: int

@@ -1,19 +1,22 @@
 """Plans without a model: clauses, unification, blueprints with added steps, missing inputs."""
 
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from tests.evals.scoring import Shipped
 from tests.evals.team import real_team
 
 from opswright.clauses import clauses
-from opswright.plan import Plan
+from opswright.plan import Plan, Step
 from opswright.planners.blueprint import Blueprint
 from opswright.planners.words import value_in
 from opswright.planning import MissingInputsError, NotPlannedError, Planning
 from opswright.registry import Agent
+from opswright.render.plans import show_previews
 from opswright.verifier import examine
 
 
@@ -174,3 +177,25 @@ async def test_a_blueprints_own_wording_adds_nothing_to_it(
     for example in template.examples:
         plan = await planned(team, example, **given)
         assert plan.planner == f"blueprint {template.name}", example
+
+
+async def test_quotas_are_looked_at_before_the_approval_where_the_agent_can(
+    team: dict[str, Agent],
+) -> None:
+    request = "Deploy a three-tier web application from /srv/shop with high availability"
+    plan = await planned(team, request)
+    assert {step.id: step.tool for step in plan.previews} == {
+        "estimate": "estimate_monthly_cost",
+        "quotas": "check_quota",
+    }
+    assert examine(plan, team).findings == []
+    del team["aws_devops"].tools["check_quota"]
+    assert [step.id for step in (await planned(team, request)).previews] == ["estimate"]
+
+
+def test_a_previews_verdict_is_shown_with_its_summary() -> None:
+    step = Step(id="quotas", agent="aws_devops", tool="check_quota", title="room in the quotas")
+    plan = Plan(id="p", goal="g", planner="test", steps=(), previews=(step,))
+    console = Console(record=True, width=100, file=io.StringIO())
+    show_previews(console, {"quotas": {"verdict": "FAIL", "summary": "no room: VPCs"}}, plan)
+    assert "room in the quotas FAIL: no room: VPCs" in console.export_text()

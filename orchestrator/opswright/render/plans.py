@@ -64,6 +64,10 @@ def show_previews(console: Console, previews: Mapping[str, Any], plan: Plan) -> 
     """Print what was read before the approval, like the cost estimate."""
     for step in plan.previews:
         value = previews.get(step.id, {})
+        if "verdict" in value:
+            said = f"{value['verdict']}: {value.get('summary', '')}"
+            show_heading(console, step.title or step.id, said)
+            continue
         if "monthly_usd" not in value:
             why = str(value.get("error", "no answer"))
             show_heading(console, step.title or step.id, f"unknown: {why}")
