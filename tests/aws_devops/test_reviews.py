@@ -272,3 +272,21 @@ async def test_a_large_plan_keeps_to_the_budget_with_the_worst_first(
     assert review["components"] == [
         {**COMPONENTS[2], "type": "gp2", "storage_gb": 1, "count": 2_000}
     ]
+
+
+async def test_what_cfn_lint_says_is_in_the_review_and_its_errors_fail_it(agent: Any) -> None:
+    spoilt = TEMPLATE.replace("MaxSize: '4'", "MaxSiez: '4'")
+    review = await agent.call("review_template", template=spoilt)
+    assert any(said.startswith("error: E3") and "MaxSiez" in said for said in review["lint"])
+    assert review["verdict"] == "FAIL"
+    assert "cfn-lint: " in review["summary"]
+
+
+async def test_without_cfn_lint_the_review_says_that_it_was_not_linted(
+    agent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opswright_aws_devops.cloudformation.lint.find_spec", lambda _: None)
+    review = await agent.call("review_template", template=TEMPLATE)
+    assert review["lint"] == []
+    assert any("cfn-lint is not installed" in said for said in review["unread"])
+    assert review["verdict"] == "PASS"

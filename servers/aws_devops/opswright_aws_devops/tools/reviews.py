@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from opswright_aws_devops.cloudformation.lint import LintFinding, lint
 from opswright_aws_devops.cloudformation.stacks import must_find_stack, parameters_of
 from opswright_aws_devops.cloudformation.templates import parsed, template_text
 from opswright_aws_devops.review import template as templates
@@ -20,7 +21,7 @@ from opswright_core.local_paths import local_path
 from opswright_core.runtime import aws
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
-from opswright_core.verdicts import Verdict, worst
+from opswright_core.verdicts import Unread, Verdict, worst
 
 MOST_BYTES = 64_000_000
 """Of a plan's file; plans of thousands of resources have some tens of megabytes."""
@@ -47,6 +48,7 @@ class Review(BaseModel):
     counts: dict[Verb, int]
     changes: list[ReviewedChange] = Field(description="The riskiest first")
     findings: list[ReviewFinding] = Field(description="The worst first")
+    lint: list[str] = Field(description="What cfn-lint says of a template, errors first")
     passed: int = Field(description="Judgements that found nothing wrong")
     components: list[PricedComponent] = Field(
         description="What will cost by the month: for the cost agent's estimate_monthly_cost"
@@ -81,11 +83,15 @@ def review_template(
     unread = [f"Types without a rule here: {', '.join(kinds)}"] if (
         kinds := types_without_rule(will)
     ) else []  # fmt: skip
+    linted = lint(text, [region] if region else [])
+    if isinstance(linted, Unread):
+        unread.append(f"Not linted: {linted.reason}")
     if stack is None:
         unread.insert(0, "No stack was named, so that everything counts as new.")
     elif any(change.may_be_replaced for change in changes):
         unread.insert(0, "Whether some are replaced: deploy_stack with dry_run tells.")
-    return _review(will, was, changes, templates.references_of(body), unread)
+    review = _review(will, was, changes, templates.references_of(body), unread)
+    return review if isinstance(linted, Unread) else _linted(review, linted)
 
 
 @read_tool(toolset="review")
@@ -132,11 +138,25 @@ def _review(
         counts=dict(counts),
         changes=[_shown(c) for c in sorted(changes, key=lambda c: _RISKY.index(c.verb))],
         findings=[_clean(finding) for finding in ordered(found)],
+        lint=[],
         passed=passed,
         components=after.components,
         components_before=before.components,
         unpriced=[clean(said, 300) for said in after.unpriced],
         unread=unread,
+    )
+
+
+def _linted(review: Review, found: list[LintFinding]) -> Review:
+    """The review with what cfn-lint says; an error of it is a FAIL: the template cannot be made."""
+    errors = sum(finding.level == "error" for finding in found)
+    said = f"; cfn-lint: {errors} errors, {len(found) - errors} others" if found else ""
+    return review.model_copy(
+        update={
+            "lint": [f"{finding.level}: {finding}" for finding in found],
+            "verdict": "FAIL" if errors else review.verdict,
+            "summary": review.summary + said,
+        }
     )
 
 
