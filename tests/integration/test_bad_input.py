@@ -196,13 +196,17 @@ def test_a_target_that_cannot_be_is_refused(name: str, asked: Asked) -> None:
 
 
 _LOOKS_ELSEWHERE_FIRST = {
-    "check_quota": "what is to be built",
     "build_release": "the repository",
+    "check_quota": "what is to be built",
     "compare_pricing_models": "its own prices",
+    "configure_bucket": "its arguments",
+    "diagnose_web_tier": "its arguments",
     "estimate_monthly_cost": "its own prices",
     "explain_policy": "the policy's text",
+    "restore_database": "its arguments",
     "review_application": "its arguments",
-    "diagnose_web_tier": "its arguments",
+    "review_template": "the template",
+    "set_scaling": "its arguments",
 }
 
 
