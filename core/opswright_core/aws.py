@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -247,7 +248,8 @@ def _session(core: Any, region: str | None) -> Any:
 def service_models(data_path: str | None) -> Any:
     """The process's one loader of botocore's models of services; it keeps what it read.
 
-    Without the models' documentation, which calls do not need and which is much of what they weigh.
+    Without the models' documentation, which calls do not need and which is much of what they weigh,
+    and with each text and each plain reference to a shape kept once.
     """
     from botocore.loaders import JSONFileLoader, create_loader
 
@@ -256,16 +258,25 @@ def service_models(data_path: str | None) -> Any:
             if not os.path.isfile(full_path):
                 return None
             with open_method(full_path, "rb") as file:
-                return json.load(file, object_hook=_without_documentation)
+                return json.load(file, object_hook=functools.partial(_lightened, {}))
 
     loader = create_loader(data_path)
     loader.file_loader = Undocumented()
     return loader
 
 
-def _without_documentation(part: dict[str, Any]) -> dict[str, Any]:
+def _lightened(references: dict[str, dict[str, Any]], part: dict[str, Any]) -> dict[str, Any]:
+    """A part of a model without its documentation; botocore wants the key beside a `type`."""
     if isinstance(part.get("documentation"), str):  # a shape's member may be called that, too
-        part["documentation"] = ""
+        if "type" in part:
+            part["documentation"] = ""
+        else:
+            del part["documentation"]
+    for key, value in part.items():
+        if type(value) is str:
+            part[key] = sys.intern(value)
+    if len(part) == 1 and type(name := part.get("shape")) is str:
+        return references.setdefault(name, part)
     return part
 
 

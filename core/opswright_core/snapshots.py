@@ -48,6 +48,9 @@ class Snapshots:
                 note_region(region)
             found: T = kept.value
             return found
+        del kept  # or two readings are held while the second is made
+        with self._lock:
+            self._kept.pop(name, None)
         value = read()
         current = in_use.get()
         with self._lock:

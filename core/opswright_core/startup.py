@@ -17,6 +17,26 @@ def begin() -> None:
     gc.disable()
     # Or pydantic reads the entry points of every installed distribution, to find no plugin.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """Have glibc keep less: many threads read large answers, each of which is soon let go.
+
+    By itself it keeps a heap for each of them and, after the first large block, such blocks as
+    well; with 5,000 resources read that is 30 MB. Other C libraries are left as they are.
+    """
+    import ctypes
+
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_ARENA_MAX, 2)
+        mallopt(_MMAP_THRESHOLD, 128 * 1024)
+        mallopt(_TRIM_THRESHOLD, 128 * 1024)
+
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+"""Of malloc.h; the sizes are glibc's own, which setting them keeps it from raising."""
 
 
 def finish() -> None:

@@ -341,3 +341,24 @@ def test_errors_are_one_tree_a_host_may_show() -> None:
     from fastmcp.exceptions import ToolError
 
     assert issubclass(OpswrightError, ToolError)
+
+
+@pytest.mark.parametrize("service", ["s3", "sqs", "route53"])
+def test_the_models_of_services_lack_their_documentation_and_nothing_else(service: str) -> None:
+    from botocore.loaders import create_loader
+
+    from opswright_core.aws import service_models
+
+    def bare(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {
+                k: bare(v)
+                for k, v in part.items()
+                if k != "documentation" or not isinstance(v, str)
+            }
+        return [bare(inner) for inner in part] if isinstance(part, list) else part
+
+    whole = create_loader().load_service_model(service, "service-2")
+    ours = service_models(None).load_service_model(service, "service-2")
+    assert bare(ours) == bare(whole)
+    assert len(str(ours)) < 0.8 * len(str(whole))
