@@ -10,8 +10,10 @@ from tests.conftest import need
 
 from opswright_aws_devops.cloudformation.change_sets import actions, warnings
 from opswright_aws_devops.cloudformation.failures import root_cause
+from opswright_aws_devops.cloudformation.graph import NESTED, StackGraph, graph_of
 from opswright_aws_devops.cloudformation.lint import is_installed
 from opswright_aws_devops.cloudformation.templates import keep, kept
+from opswright_aws_devops.drawing.stack import stack_as_mermaid
 from opswright_aws_devops.server import create_server
 from opswright_core.errors import NotFoundError
 
@@ -327,3 +329,58 @@ def test_a_kept_template_that_was_changed_is_not_restored(tmp_path: Path) -> Non
     (tmp_path / "templates" / name).unlink()
     with pytest.raises(NotFoundError, match="no longer"):
         kept(name, tmp_path)
+
+
+SHARING = """
+Resources:
+  Jobs: {Type: AWS::SQS::Queue}
+  Policy:
+    Type: AWS::SQS::QueuePolicy
+    Properties: {Queues: [!Ref Jobs], PolicyDocument: {Resource: !GetAtt Jobs.Arn}}
+Outputs:
+  Url: {Value: !Ref Jobs, Export: {Name: jobs-url}}
+"""
+USING = """
+Resources:
+  Address:
+    Type: AWS::SSM::Parameter
+    Properties: {Type: String, Name: address, Value: !ImportValue jobs-url}
+"""
+
+
+async def test_a_drawn_stack_shows_what_refers_to_what_and_who_imports(stacks: Agent) -> None:
+    await stacks.call("deploy_stack", name="sharing", template=SHARING)
+    await stacks.call("deploy_stack", name="using", template=USING)
+    drawn = await stacks.call("draw_stack", name="sharing")
+    assert drawn["unread"] == []
+    assert "2 resources, 1 references, 0 nested stacks, 1 stacks import" in drawn["summary"]
+    assert "sr1 --> sr0" in drawn["mermaid"]
+    assert 'se0(["jobs-url"])' in drawn["mermaid"]
+    assert 'su0x0["using"] -.-> se0' in drawn["mermaid"]
+    using = await stacks.call("draw_stack", name="using")
+    assert "sr0 -.-> si0" in using["mermaid"]
+
+
+def test_references_are_found_in_every_form() -> None:
+    graph = graph_of(
+        "it",
+        {
+            "Resources": {
+                "A": {"Type": "T", "DependsOn": "B", "Properties": {"X": {"Ref": "AWS::Region"}}},
+                "B": {"Type": "T", "Properties": {"X": {"Fn::GetAtt": ["C", "Arn"]}}},
+                "C": {"Type": "T", "Properties": {"X": {"Fn::Sub": "${D.Arn}-${AWS::Region}"}}},
+                "D": {"Type": "T", "Properties": {"X": [{"!Sub": ["${V}", {"V": {"!Ref": "A"}}]}]}},
+                "E": {"Type": "T", "Properties": {"X": {"Fn::ImportValue": {"!Ref": "D"}}}},
+            }
+        },
+    )
+    assert graph.references == [("A", "B"), ("B", "C"), ("C", "D"), ("D", "A"), ("E", "D")]
+    assert graph.imports == [("E", "(worked out when deployed)")]
+
+
+def test_nested_stacks_are_drawn_inside() -> None:
+    inner = StackGraph("inner", {"Q": "AWS::SQS::Queue"}, [], [])
+    outer = StackGraph("outer", {"Part": NESTED}, [], [], nested={"Part": inner})
+    drawn = stack_as_mermaid(outer)
+    assert 'subgraph sr0s["inner"]' in drawn
+    assert "sr0 --> sr0s" in drawn

@@ -98,6 +98,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             flow_logs.create_flow_logs,
             stacks.get_stack,
             stacks.find_stack_drift,
+            stacks.draw_stack,
             stacks.deploy_stack,
             stacks.delete_stack,
             exports.export_application,

@@ -10,6 +10,7 @@ from opswright_aws_devops.cloudformation.stacks import (
     TIMEOUT_SECONDS,
     cause_of,
     find_stack,
+    importers_of,
     is_over,
     must_be_free,
     must_find_stack,
@@ -93,13 +94,7 @@ def deletion(a: Aws, name: str, retain: list[str]) -> ChangePlan:
 def _importers(a: Aws, stack: dict[str, Any]) -> str:
     """The stacks that import what this one exports."""
     exports = [o["ExportName"] for o in stack.get("Outputs") or [] if o.get("ExportName")]
-    users: list[str] = []
-    for export in exports:
-        try:
-            users += a.pages("cloudformation", "list_imports", "Imports", ExportName=export)
-        except Exception as exc:
-            if "is not imported by any stack" not in str(exc):
-                raise
+    users = [user for export in exports for user in importers_of(a, export)]
     return ", ".join(sorted(set(users)))
 
 

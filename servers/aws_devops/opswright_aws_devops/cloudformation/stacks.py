@@ -109,3 +109,13 @@ def resources_of(a: Aws, stack: str) -> list[dict[str, Any]]:
     return a.pages(
         "cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack
     )
+
+
+def importers_of(a: Aws, export: str) -> list[str]:
+    """The names of the stacks that import an export."""
+    try:
+        return a.pages("cloudformation", "list_imports", "Imports", ExportName=export)
+    except Exception as exc:
+        if "is not imported by any stack" not in str(exc):
+            raise
+        return []

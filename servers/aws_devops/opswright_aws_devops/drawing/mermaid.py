@@ -35,18 +35,18 @@ def _lines(topology: Topology) -> Iterator[str]:
             inside[node.subnet_ids[0]].append(node)
         else:
             spanning.append(node)
-    yield f'  subgraph vpc["{_text(f"{topology.name} {topology.cidr} ({topology.region})")}"]'
+    yield f'  subgraph vpc["{quoted(f"{topology.name} {topology.cidr} ({topology.region})")}"]'
     yield from (f"    {_box(keys[node.id], node)}" for node in spanning)
     for number, zone in enumerate(topology.zones):
-        yield f'    subgraph z{number}["{_text(zone)}"]'
+        yield f'    subgraph z{number}["{quoted(zone)}"]'
         for subnet in (s for s in topology.subnets if s.zone == zone):
-            yield f'      subgraph {where[subnet.id]}["{_text(_title(subnet))}"]'
+            yield f'      subgraph {where[subnet.id]}["{quoted(_title(subnet))}"]'
             yield from (f"        {_box(keys[n.id], n)}" for n in inside[subnet.id])
             yield "      end"
         yield "    end"
     yield "  end"
     for edge in topology.edges:
-        label = f'|"{_text(edge.label)}"|' if edge.label else ""
+        label = f'|"{quoted(edge.label)}"|' if edge.label else ""
         yield f"  {keys[edge.source]} -->{label} {keys[edge.target]}"
     for subnet in topology.subnets:
         if subnet.exit == "NAT gateway" and subnet.via in keys:
@@ -59,11 +59,11 @@ def _title(subnet: Subnet) -> str:
 
 def _box(key: str, node: Node) -> str:
     begin, end = _SHAPES[node.kind]
-    detail = f"<br/>{_text(node.detail)}" if node.detail else ""
-    return f'{key}{begin}"{_text(node.title)}{detail}"{end}'
+    detail = f"<br/>{quoted(node.detail)}" if node.detail else ""
+    return f'{key}{begin}"{quoted(node.title)}{detail}"{end}'
 
 
-def _text(text: str) -> str:
+def quoted(text: str) -> str:
     """One line inside quotes; what Mermaid or HTML would read as its own is written as codes."""
     line = " ".join(text.split())
     return "".join(f"#{ord(c)};" if c in '"#<>&`\\;{}' else c for c in line)

@@ -12,6 +12,12 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     "review_template": ("cloudformation:DescribeStacks", "cloudformation:GetTemplate"),
     "review_terraform_plan": (),
     "get_stack": _STACKS,
+    "draw_stack": (
+        "cloudformation:DescribeStacks",
+        "cloudformation:GetTemplate",
+        "cloudformation:ListImports",
+        "cloudformation:ListStackResources",
+    ),
     "find_stack_drift": (
         *_STACKS,
         "cloudformation:DescribeStackDriftDetectionStatus",

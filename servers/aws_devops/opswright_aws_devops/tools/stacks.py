@@ -14,6 +14,7 @@ from opswright_aws_devops.cloudformation.deletion import (
 from opswright_aws_devops.cloudformation.deployment import Deployment, Stack
 from opswright_aws_devops.cloudformation.drift import DriftedResource, detect, drifted
 from opswright_aws_devops.cloudformation.failures import Cause
+from opswright_aws_devops.cloudformation.graph import load_graph
 from opswright_aws_devops.cloudformation.stacks import (
     STEADY,
     cause_of,
@@ -25,6 +26,7 @@ from opswright_aws_devops.cloudformation.stacks import (
     resources_of,
 )
 from opswright_aws_devops.cloudformation.templates import read_template
+from opswright_aws_devops.drawing.stack import stack_as_mermaid
 from opswright_core.aws import HERE, Target
 from opswright_core.changes import Scope, Work
 from opswright_core.pages import Page, page
@@ -107,6 +109,32 @@ def find_stack_drift(
     found = drifted(a, stack["StackId"])
     said = f"{len(found)} of its resources differ" if found else "what could be compared is as made"
     return page(found, cursor=cursor, summary=f"{stack['StackName']} is {status}: {said}")
+
+
+class StackDrawing(BaseModel):
+    """A stack, its nested stacks, and what is imported between stacks, as Mermaid text."""
+
+    summary: str
+    mermaid: str
+    unread: list[str] = Field(description="What could not be read, so that it is not shown")
+
+
+@read_tool(toolset="iac")
+def draw_stack(
+    name: Annotated[str, Field(description="Name or id", min_length=1, max_length=300)],
+    target: Target = HERE,
+) -> StackDrawing:
+    """Draw a stack: what refers to what, nested stacks, exports and the stacks that import them."""
+    a = aws(target)
+    unread: list[str] = []
+    graph = load_graph(a, must_find_stack(a, name), unread)
+    users = {user for found in graph.exports.values() for user in found or []}
+    return StackDrawing(
+        summary=f"{graph.name}: {len(graph.resources)} resources, {len(graph.references)} "
+        f"references, {len(graph.nested)} nested stacks, {len(users)} stacks import from it",
+        mermaid=stack_as_mermaid(graph),
+        unread=unread,
+    )
 
 
 @write_tool(toolset="iac")
