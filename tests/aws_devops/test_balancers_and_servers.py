@@ -1,6 +1,7 @@
 """Load balancers and web tiers, each checked behind the tool's back."""
 
 import base64
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -35,8 +36,8 @@ async def test_a_load_balancer_faces_the_internet_and_forwards_to_its_targets(
     assert balancer["url"] == f"http://{found['DNSName']}"
 
 
-def self_signed() -> dict[str, bytes]:
-    """A certificate and its key, valid around now, as ACM imports them."""
+def self_signed(lasts_seconds: float = 86_400) -> dict[str, bytes]:
+    """A certificate and its key, valid from now, as ACM imports them."""
     from datetime import UTC, datetime, timedelta
 
     from cryptography import x509
@@ -48,7 +49,7 @@ def self_signed() -> dict[str, bytes]:
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
+        .not_valid_after(now + timedelta(seconds=lasts_seconds))
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(
@@ -62,6 +63,11 @@ def self_signed() -> dict[str, bytes]:
     }
 
 
+def status_of(acm: Any, arn: str) -> str:
+    status: str = acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"]
+    return status
+
+
 async def test_a_certificate_gives_https_and_sends_http_there(
     agent: Any,
     network: dict[str, Any],
@@ -69,15 +75,17 @@ async def test_a_certificate_gives_https_and_sends_http_there(
     client_of: Clients,
 ) -> None:
     acm = client_of("acm")
-    certificate = acm.request_certificate(DomainName="shop.example.com")["CertificateArn"]
+    expired = acm.import_certificate(**self_signed(lasts_seconds=3))["CertificateArn"]
+    while status_of(acm, expired) != "EXPIRED":
+        time.sleep(0.2)
     arguments = {
         "name": "shop",
         "vpc_id": network["vpc_id"],
         "subnet_ids": network["public_subnet_ids"],
         "security_group_ids": [groups["load_balancer_sg_id"]],
-        "certificate_arn": certificate,
+        "certificate_arn": expired,
     }
-    assert "PENDING_VALIDATION" in await agent.refused("create_load_balancer", **arguments)
+    assert "is EXPIRED" in await agent.refused("create_load_balancer", **arguments)
     issued = acm.import_certificate(**self_signed())["CertificateArn"]
     made = (await agent.call("create_load_balancer", **{**arguments, "certificate_arn": issued}))[
         "outputs"
