@@ -40,6 +40,9 @@ ChangeKind = Literal["resource", "deployment", "memory", "context", "message", "
 MOST_SECONDS = 100 * 366 * 86_400
 """The longest time to live: a hundred years."""
 
+MOST_COUNTED = 10_000
+"""How far records are counted for a page's total; 10,001 stands for more than that."""
+
 NOBODY = "host"
 """Who wrote when the caller did not say: the host itself, on a person's behalf."""
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from opswright_core.agent.report import Outcome
 from opswright_core.agent.skills import FromText, skill
 from opswright_core.agent.worker import Worker
+from opswright_knowledge.records import MOST_COUNTED
 
 SHOWN = 20
 SITTING = timedelta(hours=1)
@@ -74,8 +75,12 @@ async def tell_what_changed(worker: Worker, inputs: Since) -> Outcome:
     if not answer["total"]:
         told = "nothing is recorded as changed"
     else:
-        told = f"{answer['total']:,} changes: {_in_words(counts)}; by {_in_words(agents)}"
-    rest = f" {answer['remaining']:,} later ones are only counted." if answer["remaining"] else ""
+        many = answer["total"]
+        shown = f"{many:,}" if many <= MOST_COUNTED else f"more than {MOST_COUNTED:,}"
+        told = f"{shown} changes: {_in_words(counts)}; by {_in_words(agents)}"
+    more = " and more" if answer["total"] > MOST_COUNTED else ""
+    later = f" {answer['remaining']:,} later ones{more} are only counted."
+    rest = later if answer["remaining"] else ""
     return Outcome(
         summary=f"Since {begin}, {told}.{rest} The store is at revision {answer['revision']}.",
         outputs={

@@ -1,14 +1,19 @@
 """Reads the change log."""
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select
 
+from opswright_knowledge.moments import iso
 from opswright_knowledge.records import ChangeEntry, PastChange
 from opswright_knowledge.storage.schema import changes
 
 if TYPE_CHECKING:
     from opswright_knowledge.storage.unit_of_work import UnitOfWork
+
+LATE = timedelta(hours=1)
+"""How far the clocks of writers may differ; times follow revisions but for that."""
 
 RECENT = 10_000
 """How many changes are looked through for the times of the last ones."""
@@ -32,19 +37,27 @@ class Changes:
     ) -> tuple[list[ChangeEntry], int]:
         """Changes after a revision, and a time, by an agent, of a kind; oldest or newest first.
 
-        Returns at most `limit`, and how many there are.
+        Returns at most `limit`, and how many there are (see `UnitOfWork.counted`).
         """
-        fits = [self._unit.own(changes), changes.c.revision > revision]
+        begin = revision if since is None else max(revision, self._long_before(since))
+        fits = [self._unit.own(changes), changes.c.revision > begin]
         if since is not None:
             fits.append(changes.c.at >= since)
         wanted = ((changes.c.agent, agent), (changes.c.kind, kind))
         fits += [column == value for column, value in wanted if value is not None]
-        counting = select(func.count()).select_from(changes).where(*fits)
-        total = self._unit.connection.execute(counting).scalar_one()
+        total = self._unit.counted(select(changes.c.revision).where(*fits))
         order = changes.c.revision.desc() if newest_first else changes.c.revision
         asked = select(changes).where(*fits).order_by(order).limit(limit)
         rows = self._unit.connection.execute(asked).mappings()
         return [ChangeEntry.model_validate(dict(row)) for row in rows], total
+
+    def _long_before(self, time: str) -> int:
+        """The revision that was the latest `LATE` before a time: where to begin to look."""
+        c = changes.c
+        begin = iso(datetime.fromisoformat(time) - LATE)
+        asked = select(c.revision).where(self._unit.own(changes), c.at < begin)
+        last = self._unit.connection.execute(asked.order_by(c.at.desc()).limit(1))
+        return int(last.scalar_one_or_none() or 0)
 
     def keys_after(self, revision: int, limit: int) -> list[tuple[int, str, str]]:
         """The (revision, kind, key) of the changes after a revision, oldest first."""
@@ -90,8 +103,7 @@ class Changes:
     ) -> tuple[list[PastChange], int]:
         """The changes of one record, newest first: at most `limit` + 1, and how many there are."""
         fits = [self._unit.own(changes), changes.c.kind == kind, changes.c.key == key]
-        counting = select(func.count()).select_from(changes).where(*fits)
-        total = self._unit.connection.execute(counting).scalar_one()
+        total = self._unit.counted(select(changes.c.revision).where(*fits))
         if before is not None:
             fits.append(changes.c.revision < before)
         asked = select(changes).where(*fits).order_by(changes.c.revision.desc()).limit(limit + 1)
@@ -103,7 +115,9 @@ class Changes:
 
         A kind that was not written among them is left out.
         """
-        recent = self._unit.own(changes) & (changes.c.revision > self._unit.revision - RECENT)
-        asked = select(changes.c.kind, func.max(changes.c.at).label("at")).where(recent)
-        rows = self._unit.connection.execute(asked.group_by(changes.c.kind))
+        c = changes.c
+        newest = select(c.kind, c.at).where(self._unit.own(changes)).order_by(c.revision.desc())
+        recent = newest.limit(RECENT).subquery()
+        asked = select(recent.c.kind, func.max(recent.c.at).label("at")).group_by(recent.c.kind)
+        rows = self._unit.connection.execute(asked)
         return {row.kind: row.at for row in rows}

@@ -76,8 +76,8 @@ class Dialect(Protocol):
         `held` tells how many memories hold each stem.
         """
 
-    def phrased(self, phrases: Sequence[Sequence[str]]) -> Select[Any]:
-        """The `number` of each resource with every phrase; its last word may go on."""
+    def phrased(self, phrases: Sequence[Sequence[str]], *, begun: bool) -> Select[Any]:
+        """The `number` of each resource with every phrase; if `begun`, its last word may go on."""
 
     def explain(self, exc: Exception) -> OpswrightError:
         """Turn a driver's error into one that says what to do."""

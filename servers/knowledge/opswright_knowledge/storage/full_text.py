@@ -51,14 +51,6 @@ class FullText:
         newest = both.limit(COMMON).subquery()
         return _gathered(select(newest.c.number, literal(1.0, Float).label("relevance")))
 
-    def resources(self, query: str) -> Select[Any]:
-        """The `number` of each resource that has every part of a query.
-
-        A part (`eu-west-1`) is a phrase whose last word may go on (`eu-west-1a`).
-        """
-        phrases = [phrase for part in query.split() if (phrase := self.of(part))]
-        return self._unit.dialect.phrased(phrases)
-
     def _counted(self, found: Select[Any]) -> int:
         """How many there are, counted no further than `COMMON` and one."""
         counting = select(func.count()).select_from(found.limit(COMMON + 1).subquery())

@@ -130,8 +130,7 @@ class Memories:
     ) -> tuple[list[RememberedMemory], int]:
         """An agent's memories, newest first: at most `limit` + 1, and how many there are."""
         fits = self._fits(agent, kind)
-        counting = select(func.count()).select_from(memories).where(*fits)
-        total = self._connection.execute(counting).scalar_one()
+        total = self._unit.counted(select(memories.c.number).where(*fits))
         if before is not None:
             fits.append(memories.c.revision < before)
         asked = select(memories).where(*fits).order_by(memories.c.revision.desc()).limit(limit + 1)

@@ -48,9 +48,10 @@ class Names:
         if (source := self._source(what, given or {})) is None:
             return [], 0
         names = source.subquery()
-        fits = [func.substr(names.c.name, 1, len(prefix)) == prefix] if prefix else []
-        counting = select(func.count()).select_from(names).where(*fits)
-        total = self._connection.execute(counting).scalar_one()
+        fits = [names.c.name >= prefix] if prefix else []
+        if end := _following(prefix):
+            fits.append(names.c.name < end)
+        total = self._unit.counted(select(names.c.name).where(*fits))
         if after is not None:
             fits.append(names.c.name > after)
         asked = select(names.c.name).where(*fits).order_by(names.c.name).limit(limit + 1)
@@ -115,3 +116,16 @@ class Names:
             case "thread":
                 return select(messages.c.thread.label("name")).where(own(messages)).distinct()
         return None
+
+
+def _following(prefix: str) -> str:
+    """The first text after all that begin so, in the order of code points; "" when there is none.
+
+    >>> _following("vpc-1")
+    'vpc-2'
+    """
+    begin = prefix.rstrip("\U0010ffff")
+    if not begin:
+        return ""
+    last = ord(begin[-1]) + 1
+    return begin[:-1] + chr(0xE000 if 0xD800 <= last <= 0xDFFF else last)

@@ -183,9 +183,10 @@ class PostgreSQL:
             .subquery()
         )
 
-    def phrased(self, phrases: Sequence[Sequence[str]]) -> Select[Any]:
-        """The number of each resource with every phrase; its last word may go on."""
-        each = (" <-> ".join(f"'{word}'" for word in phrase) + ":*" for phrase in phrases)
+    def phrased(self, phrases: Sequence[Sequence[str]], *, begun: bool) -> Select[Any]:
+        """The number of each resource with every phrase; if `begun`, its last word may go on."""
+        star = ":*" if begun else ""
+        each = (" <-> ".join(f"'{word}'" for word in phrase) + star for phrase in phrases)
         return _matching("resource_words", " & ".join(f"({one})" for one in each))
 
     def explain(self, exc: Exception) -> OpswrightError:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, exists, select
 
 from opswright_core.errors import NotFoundError
 from opswright_knowledge.cycles import circles
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 MOST_REACHED = 2_000
 """Where a walk stops and says so; in practice everything of an account hangs together."""
+
+
+MOST_EDGES = 2 * MOST_REACHED
+"""How many relations of one step are looked at: a network may have a hundred thousand."""
 
 
 class _Step(NamedTuple):
@@ -81,11 +85,13 @@ class Relations:
         alias = {name: begin[0].id if begin else name}
         self._learn(alias, begin)
         steps: dict[str, _Step] = {}
+        complete = True
         frontier = set(alias.values())
         seen = set(frontier)
         for level in range(1, depth + 1):
             names = [n for n, node in alias.items() if node in frontier]
             edges = self._edges(names, direction)
+            complete = complete and len(edges) < MOST_EDGES
             found = self._unit.resources.named({end for a, _, b in edges for end in (a, b)})
             self._learn(alias, found)
             known = {resource.id: resource for resource in found}
@@ -103,7 +109,7 @@ class Relations:
                 break
         if not begin and not steps:
             raise _unknown(name)
-        return steps, len(steps) < MOST_REACHED
+        return steps, complete and len(steps) < MOST_REACHED
 
     def _named_or_referred_to(self, name: str) -> str:
         if named := self._unit.resources.named([name]):
@@ -113,7 +119,7 @@ class Relations:
         return name
 
     def relying_on(self, resource: Resource) -> list[tuple[str, str]]:
-        """What relies on a resource directly, as (id, kind) of the relation."""
+        """What relies on a resource directly, as (id, kind); at most `MOST_EDGES`."""
         names = [name for name in (resource.id, resource.arn) if name]
         return [(source, kind) for source, kind, _ in self._edges(names, "in")]
 
@@ -129,13 +135,13 @@ class Relations:
             if direction in {"out", "both"}:
                 ends.append(n.id.in_(some))
             for end in ends:
-                asked = select(n.id, n.kind, n.target).join_from(
-                    resource_relations, resources, _living()
-                )
                 own = self._unit.own(resource_relations)
-                rows = self._unit.connection.execute(
-                    asked.where(own, end, resources.c.deleted_at.is_(None))
+                # Not a join: SQLite would go through all resources for these few relations.
+                living = exists().where(_living(), resources.c.deleted_at.is_(None))
+                asked = select(n.id, n.kind, n.target).where(
+                    own, end, living.correlate(resource_relations)
                 )
+                rows = self._unit.connection.execute(asked.limit(MOST_EDGES))
                 found.update((source, kind, target) for source, kind, target in rows)
         return sorted(found)
 

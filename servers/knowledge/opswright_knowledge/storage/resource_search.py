@@ -1,11 +1,28 @@
-"""Finds resources by what is known of them, in bounded time however many there are."""
+"""Finds resources by what is known of them, in bounded time however many there are.
+
+What is narrowed by words is read from the word index, in the order of recording; what goes by an id
+or a neighbour, by number; the rest in the order of its keys.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import ColumnElement, Select, String, exists, func, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    Subquery,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy import cast as sql_cast
 
+from opswright_core.canonical import canonical_json
+from opswright_core.errors import BadInputError
 from opswright_knowledge.records import Counts, Resource
 from opswright_knowledge.storage.full_text import has_words
 from opswright_knowledge.storage.schema import (
@@ -18,7 +35,7 @@ from opswright_knowledge.storage.schema import (
 if TYPE_CHECKING:
     from opswright_knowledge.storage.unit_of_work import UnitOfWork
 
-MOST_COUNTED = 10_000
+MOST_COUNTED = 1_000
 """How far resources are counted that are narrowed by more than their type."""
 
 _KEY = (resources.c.type, resources.c.id)
@@ -46,47 +63,46 @@ class ResourceSearch:
         after: Sequence[str] | None = None,
         limit: int = 50,
     ) -> tuple[list[Resource], Counts]:
-        """Living resources that fit, by type and id.
+        """Living resources that fit, by type and id; in the order of recording when words do it.
 
+        A query, a tag, an attribute and a status are looked for in the word index, each by itself.
         Returns at most `limit` + 1 of them, and how many there are by type.
         """
         c = resources.c
         equal = ((c.status, status), (c.account, account), (c.region, region))
-        narrowed = [column == value for column, value in equal if value is not None]
-        if id is not None:
-            narrowed.append((c.id == id) | ((c.arn == id) & (c.arn != "")))
-        if query is not None and has_words(query):
-            narrowed.append(self._among((c.number,), self._unit.full_text.resources(query)))
+        fits = [column == value for column, value in equal if value is not None]
         if tag is not None:
-            narrowed.append(self._among(_KEY, self._tagged(tag)))
+            fits.append(self._tagged(tag))
         if attribute is not None:
-            narrowed.append(_with_attribute(attribute))
-        if related_to is not None:
-            narrowed.append(tuple_(*_KEY).in_(self._neighbours(related_to)))
-        fits = [self._unit.own(resources), c.deleted_at.is_(None), *narrowed]
+            fits.append(_with_attribute(attribute))
+        words = self._phrases(query, _as_told(tag), _as_told(attribute, path=True), status)
+        order: tuple[ColumnElement[Any], ...] = _KEY
+        source: Any = resources
+        if id is not None or related_to is not None:
+            fits += [c.number.in_(self._called(id))] if id is not None else []
+            fits += [c.number.in_(self._near(related_to))] if related_to is not None else []
+            if query is not None and has_words(query):
+                begun = self._unit.dialect.phrased(self._phrases(query), begun=True)
+                fits.append(c.number.in_(begun))
+        elif words:
+            words += self._phrases(None, type, region)
+            matching = self._matching(words, begun=query is not None and has_words(query))
+            source = matching.join(resources, matching.c.number == c.number)
+            order = (matching.c.number,)
+        narrowed = bool(fits or words)
+        fits += [self._unit.own(resources), c.deleted_at.is_(None)]
         if type is not None:
             fits.append(c.type == type)
-        counts = self._counted(fits) if narrowed else self._living(type)
-        if after is not None:
+        asked = select(resources).select_from(source).where(*fits)
+        kinds = select(c.type).select_from(source).where(*fits)
+        counts = self._counted(kinds) if narrowed else self._living(type)
+        if after is not None and order != _KEY:
+            asked = asked.where(order[0] > self._number(after))
+        elif after is not None:
             same_type = type is not None and type == after[0]
-            fits.append(c.id > after[1] if same_type else tuple_(*_KEY) > tuple_(*after))
-        listing = select(resources).where(*fits).order_by(c.type, c.id).limit(limit + 1)
-        rows = self._connection.execute(listing).mappings()
+            asked = asked.where(c.id > after[1] if same_type else tuple_(*_KEY) > tuple_(*after))
+        rows = self._connection.execute(asked.order_by(*order).limit(limit + 1)).mappings()
         return [Resource.model_validate(dict(row)) for row in rows], counts
-
-    def _among(
-        self, columns: tuple[ColumnElement[Any], ...], found: Select[Any]
-    ) -> ColumnElement[bool]:
-        """Whether a resource is among those found, which may be very many.
-
-        Few are gathered first. Where there are many, each resource is looked up in its turn, since
-        a page of them is soon full.
-        """
-        counting = select(func.count()).select_from(found.limit(MOST_COUNTED + 1).subquery())
-        if self._connection.execute(counting).scalar_one() <= MOST_COUNTED:
-            return tuple_(*columns).in_(found)
-        same = zip(found.selected_columns, columns, strict=True)
-        return exists(found.where(*(one == other for one, other in same)).correlate(resources))
 
     def _living(self, type: str | None) -> Counts:
         c = resource_counts.c
@@ -96,30 +112,81 @@ class ResourceSearch:
         asked = select(c.type, c.living).where(*fits).order_by(c.type)
         return Counts({kind: int(number) for kind, number in self._connection.execute(asked)})
 
-    def _counted(self, fits: Sequence[ColumnElement[bool]]) -> Counts:
-        some = select(resources.c.type).where(*fits).limit(MOST_COUNTED + 1).subquery()
+    def _counted(self, kinds: Select[Any]) -> Counts:
+        some = kinds.limit(MOST_COUNTED + 1).subquery()
         asked = select(some.c.type, func.count()).group_by(some.c.type).order_by(some.c.type)
         found = {kind: int(number) for kind, number in self._connection.execute(asked)}
         return Counts(found, complete=sum(found.values()) <= MOST_COUNTED)
 
-    def _tagged(self, tag: str) -> Select[Any]:
+    def _matching(self, words: Sequence[Sequence[str]], *, begun: bool) -> Subquery:
+        """The numbers of what holds every phrase.
+
+        In a query the last word of each may go on, unless many hold the words as they stand:
+        gathering how a common word may go on takes time in line with all that hold it.
+        """
+        phrased = self._unit.dialect.phrased
+        some = phrased(words, begun=False).limit(MOST_COUNTED + 1).subquery()
+        few = self._connection.execute(select(func.count()).select_from(some)).scalar_one()
+        return phrased(words, begun=begun and few <= MOST_COUNTED).subquery()
+
+    def _phrases(self, query: str | None, *others: str | None) -> list[list[str]]:
+        """What the word index must hold next to each other: each part of the query, the others."""
+        parts = [*(query or "").split(), *(text for text in others if text)]
+        return [phrase for part in parts if (phrase := self._unit.full_text.of(part))]
+
+    def _number(self, key: Sequence[str]) -> int:
+        c = resources.c
+        asked = select(c.number).where(self._unit.own(resources), c.type == key[0], c.id == key[1])
+        number = self._connection.execute(asked).scalar_one_or_none()
+        if number is None:
+            raise BadInputError(
+                "The resource that this cursor names was pruned meanwhile. Call again without it."
+            )
+        return int(number)
+
+    def _tagged(self, tag: str) -> ColumnElement[bool]:
         c = resource_tags.c
         key, equals, value = tag.partition("=")
-        asked = select(c.type, c.id).where(self._unit.own(resource_tags), c.key == key)
-        return asked.where(c.value == value) if equals else asked
+        same = (self._unit.own(resource_tags), *_same_key(c), c.key == key)
+        return exists().where(*same, *([c.value == value] if equals else [])).correlate(resources)
 
-    def _neighbours(self, name: str) -> Any:
-        """A query for the keys of what is related to a resource, either way."""
+    def _called(self, name: str) -> Any:
+        """A query for the numbers of what has an id or ARN: `OR` would use neither index."""
+        c, own = resources.c, self._unit.own(resources)
+        return union_all(
+            select(c.number).where(own, c.id == name),
+            select(c.number).where(own, c.arn == name, c.arn != ""),
+        )
+
+    def _near(self, name: str) -> Any:
+        """A query for the numbers of what is related to a resource, either way."""
         r, n = resources.c, resource_relations.c
         known = self._unit.resources.named([name])
         names = {name} | {x for one in known for x in (one.id, one.arn) if x}
-        own = self._unit.own(resource_relations)
-        sources = select(n.type, n.id).where(own, n.target.in_(names))
-        targets = select(n.target).where(own, n.id.in_(names))
-        pointed = select(r.type, r.id).where(
-            self._unit.own(resources), r.id.in_(targets) | (r.arn.in_(targets) & (r.arn != ""))
+        own, related = self._unit.own(resources), self._unit.own(resource_relations)
+        sources = select(n.type, n.id).where(related, n.target.in_(names))
+        targets = select(n.target).where(related, n.id.in_(names))
+        return union_all(
+            select(r.number).where(own, tuple_(*_KEY).in_(sources)),
+            select(r.number).where(own, r.id.in_(targets)),
+            select(r.number).where(own, r.arn.in_(targets), r.arn != ""),
         )
-        return sources.union(pointed)
+
+
+def _same_key(c: Any) -> tuple[ColumnElement[bool], ...]:
+    return c.type == resources.c.type, c.id == resources.c.id
+
+
+def _as_told(pair: str | None, *, path: bool = False) -> str | None:
+    """`key=value` as the JSON that holds it reads, for the word index: cut into the same words."""
+    if pair is None:
+        return None
+    key, equals, value = pair.partition("=")
+    if path:
+        key = key.split(".")[-1]
+        if value.lower() in {"true", "false"}:
+            value = ""  # may be kept as 1 and 0
+    return canonical_json({key: value} if equals else key)
 
 
 def _with_attribute(text: str) -> ColumnElement[bool]:

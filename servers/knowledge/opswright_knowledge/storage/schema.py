@@ -88,6 +88,8 @@ changes = Table(
     Column("before", OPTIONAL_JSON),  # the fields that changed, as they were
     Index("changes_at", "namespace", "at"),
     Index("changes_of", "namespace", "kind", "key", "revision"),
+    Index("changes_agent", "namespace", "agent", "revision"),
+    Index("changes_kind", "namespace", "kind", "revision"),
 )
 
 resources = Table(

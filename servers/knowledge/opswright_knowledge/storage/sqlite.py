@@ -143,9 +143,10 @@ class SQLite:
             .subquery()
         )
 
-    def phrased(self, phrases: Sequence[Sequence[str]]) -> Select[Any]:
-        """The number of each resource with every phrase; its last word may go on."""
-        match = " AND ".join(f'"{" ".join(phrase)}" *' for phrase in phrases)
+    def phrased(self, phrases: Sequence[Sequence[str]], *, begun: bool) -> Select[Any]:
+        """The number of each resource with every phrase; if `begun`, its last word may go on."""
+        star = " *" if begun else ""
+        match = " AND ".join(f'"{" ".join(phrase)}"{star}' for phrase in phrases)
         return _matching("resource_words", match)
 
     def explain(self, exc: Exception) -> OpswrightError:

@@ -10,8 +10,10 @@ from sqlalchemy import (
     Connection,
     CursorResult,
     Executable,
+    Select,
     Table,
     bindparam,
+    func,
     insert,
     select,
     update,
@@ -19,7 +21,7 @@ from sqlalchemy import (
 
 from opswright_knowledge.kept import RECORD_BYTES, bounded
 from opswright_knowledge.moments import iso
-from opswright_knowledge.records import Operation, Provenance
+from opswright_knowledge.records import MOST_COUNTED, Operation, Provenance
 from opswright_knowledge.storage.changes import Changes
 from opswright_knowledge.storage.context import Context
 from opswright_knowledge.storage.deployments import Deployments
@@ -149,6 +151,11 @@ class UnitOfWork:
         if self._logged is not None:
             return self._logged
         return int(self.run(_REVISION).scalar_one_or_none() or 0)
+
+    def counted(self, found: Select[Any]) -> int:
+        """How many rows a query finds, counted no further than `MOST_COUNTED` and one."""
+        some = found.limit(MOST_COUNTED + 1).subquery()
+        return int(self.connection.execute(select(func.count()).select_from(some)).scalar_one())
 
     def log(
         self,

@@ -21,7 +21,7 @@ class ChangeLog(BaseModel):
     model_config = ConfigDict(frozen=True)
     revision: int = Field(description="The store's latest; nothing is newer than it")
     since: str | None = Field(None, description="The moment that was asked for")
-    total: int = Field(description="How many there are in all")
+    total: int = Field(description="How many there are; 10,001 stands for more")
     remaining: int = Field(description="How many more there are; go on from the last one shown")
     pruned: int = Field(0, description="Changes up to this revision are kept no more")
     changes: list[ChangeEntry]
