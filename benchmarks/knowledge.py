@@ -5,12 +5,16 @@ way at a time; to the reference server one after the other (concurrent ones woul
 durable when it is acknowledged: ours by an fsync, of which the disk's own time is shown beside. The
 reference server rewrites its whole file for each write, so that it gets a part of the writes.
 
-What is read is timed at the store, in this process. `--resources 1000000` is the size of the
-promises; it takes about ten minutes. Linux only (/proc).
+Then one server takes in `--resources` resources and a tenth as many memories, and answers at each
+power of ten on the way: the median round trip, the processor time that the server takes for a call,
+and its memory. `--resources 1000000` is the size of the promises; it takes five to ten minutes.
+Exits with 1 when a goal is missed. Linux only (/proc).
 """
 
 import argparse
 import asyncio
+import base64
+import json
 import os
 import shutil
 import statistics
@@ -18,12 +22,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 REFERENCE = "@modelcontextprotocol/server-memory@2026.8.31"
 UNDER_WAY = 50
+BATCHED = 10_000
+ROUNDS = 40
+MOST_MS, MOST_RSS_MB, MOST_GROWTH = 10.0, 120.0, 3.0
+"""Goals: the server's processor time for a call, which a busy machine changes less than the round
+trip beside it; the server's memory; its time for a call beside that at 1,000 resources."""
+
+Call = tuple[str, dict[str, Any]]
 TYPES = ("ec2:instance", "ec2:volume", "ec2:subnet", "s3:bucket", "rds:db", "lambda:function")
 WORDS = ("payments", "search", "checkout", "billing", "catalogue", "login", "mail", "reports")
 
@@ -46,22 +56,18 @@ def record(number: int) -> dict[str, Any]:
 async def writes(count: int, directory: Path) -> None:
     """Single writes and batches over stdio."""
     from fastmcp import Client
-    from fastmcp.client.transports import StdioTransport
 
-    environment = {"OPSWRIGHT_STATE_DIR": str(directory), "PATH": os.environ["PATH"]}
-    transport = StdioTransport(
-        sys.executable, ["-m", "opswright_knowledge"], env=environment, keep_alive=False
-    )
-    async with Client(transport) as client:
+    async with Client(serving(directory)) as client:
         await client.call_tool("find_resources", {})
+        pid = server_of(os.getpid())
 
         async def one(number: int) -> None:
             await client.call_tool("record_resources", {"resources": [record(number)]})
 
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), cpu_seconds(pid)
         for number in range(count):
             await one(number)
-        show(f"{count:,} single writes, one after the other", time.perf_counter() - begun)
+        show(f"{count:,} single writes, one after the other", begun, cpu_seconds(pid) - used)
 
         numbers = iter(range(count, 2 * count))
 
@@ -69,15 +75,16 @@ async def writes(count: int, directory: Path) -> None:
             for number in numbers:
                 await one(number)
 
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), cpu_seconds(pid)
         await asyncio.gather(*(worker() for _ in range(UNDER_WAY)))
-        show(f"{count:,} single writes, {UNDER_WAY} under way", time.perf_counter() - begun)
+        show(f"{count:,} single writes, {UNDER_WAY} under way", begun, cpu_seconds(pid) - used)
 
-        begun = time.perf_counter()
-        for at in range(2 * count, 3 * count, 1000):
-            batch = [record(number) for number in range(at, min(at + 1000, 3 * count))]
-            await client.call_tool("record_resources", {"resources": batch})
-        show(f"{count:,} in batches of 1,000", time.perf_counter() - begun)
+        begun, used = time.perf_counter(), cpu_seconds(pid)
+        for at in range(2 * count, 2 * count + BATCHED, 1000):
+            await client.call_tool(
+                "record_resources", {"resources": [record(n) for n in range(at, at + 1000)]}
+            )
+        show(f"{BATCHED:,} in batches of 1,000", begun, cpu_seconds(pid) - used)
 
 
 async def reference(count: int, directory: Path) -> None:
@@ -107,7 +114,7 @@ async def reference(count: int, directory: Path) -> None:
                 "observations": [str(record(number))],
             }
             await client.call_tool("create_entities", {"entities": [entity]})
-        show(f"reference server: {count:,} single writes", time.perf_counter() - begun)
+        show(f"reference server: {count:,} single writes", begun)
 
 
 def fsyncs(count: int, directory: Path) -> None:
@@ -118,83 +125,137 @@ def fsyncs(count: int, directory: Path) -> None:
             file.write(b"x" * 400)
             file.flush()
             os.fdatasync(file.fileno())
-    show(f"the disk alone: {count:,} appended lines, each synced", time.perf_counter() - begun)
+    show(f"the disk alone: {count:,} appended lines, each synced", begun)
 
 
-def reads(size: int, directory: Path) -> None:
-    """Time reads at some sizes, up to `size` resources and a tenth as many memories."""
-    from opswright_knowledge.records import HOST, MemoryRecord, ResourceRecord
-    from opswright_knowledge.store import Store
+def serving(directory: Path) -> Any:
+    """Starts our server on the SQLite file of a directory."""
+    from fastmcp.client.transports import StdioTransport
 
-    store = Store(f"sqlite:///{directory}/large.db")
+    environment = {"OPSWRIGHT_STATE_DIR": str(directory), "PATH": os.environ["PATH"]}
+    return StdioTransport(
+        sys.executable, ["-m", "opswright_knowledge"], env=environment, keep_alive=False
+    )
+
+
+async def at_size(size: int, directory: Path) -> bool:
+    """Fill one server up to `size` and measure on the way; whether the goals are met."""
+    from fastmcp import Client
+
+    steps = [step for step in (1_000, 10_000, 100_000, 1_000_000) if step <= size]
+    first: dict[str, float] = {}
+    met = True
     stored = 0
-    for goal in [step for step in (1_000, 10_000, 100_000, 1_000_000) if step <= size]:
-        begun = time.perf_counter()
-        added = goal - stored
-        while stored < goal:
-            upto = min(stored + 1000, goal)
-            with store.writing(HOST) as unit:
-                unit.resources.put([ResourceRecord(**record(n)) for n in range(stored, upto)])
-                memories = [
-                    MemoryRecord(text=f"{WORDS[n % 8]} of team{n % 997} failed at step {n}")
-                    for n in range(stored, upto, 10)
-                ]
-                unit.memories.put("agent", memories)
-            stored = upto
-        each = (time.perf_counter() - begun) / added
-        print(f"\n{goal:,} resources: {each * 1e6:.0f} µs to add one in batches of 1,000")
-        measure(store, goal)
-    store.close()
-    print(f"RSS {rss_mb():.0f} MB")
+    async with Client(serving(directory)) as client:
+        await client.call_tool("find_resources", {})
+        pid = server_of(os.getpid())
+        for goal in steps:
+            begun, used, added = time.perf_counter(), cpu_seconds(pid), goal - stored
+            while stored < goal:
+                await fill(client, stored)
+                stored += 1000
+            each = (time.perf_counter() - begun) / added * 1e6
+            cost = (cpu_seconds(pid) - used) / added * 1e6
+            print(f"\n{goal:,} resources, {each:.0f} µs each to add (server {cost:.0f} CPU-µs)")
+            for name, calls in ways(goal, await deep(client, goal)).items():
+                p50, cpu = await timed(client, pid, calls)
+                growth = cpu / first.setdefault(name, max(cpu, 1.0))
+                good = cpu <= MOST_MS and growth <= MOST_GROWTH
+                met = met and good
+                missed = "" if good else "  MISSED"
+                print(f"  {name:28} p50 {p50:7.2f} ms   {cpu:6.2f} CPU-ms  x{growth:.1f}{missed}")
+        peak = peak_mb(pid)
+        print(f"\nserver: at most {peak:.0f} MB resident, all writes and reads included")
+    return met and peak <= MOST_RSS_MB
 
 
-def measure(store: Any, size: int) -> None:
-    """Print the median time of each way to read."""
-    from opswright_knowledge.records import HOST, ResourceRecord
+async def fill(client: Any, begin: int) -> None:
+    """Record the next 1,000 resources and 100 memories."""
+    resources = [record(number) for number in range(begin, begin + 1000)]
+    await client.call_tool("record_resources", {"resources": resources})
+    memories = [
+        {"text": f"{WORDS[n // 10 % 8]} of team{n // 10 % 997} failed at step {n}"}
+        for n in range(begin, begin + 1000, 10)
+    ]
+    await client.call_tool("remember", {"agent": "agent", "memories": memories})
 
-    def ask(look: Callable[[Any, int], Any]) -> Callable[[int], None]:
-        def once(turn: int) -> None:
-            with store.reading() as unit:
-                look(unit, turn)
 
-        return once
+def ways(size: int, cursors: dict[str, str]) -> dict[str, list[Call]]:
+    """The calls of each way to ask, for a store of so many resources."""
 
-    def write(turn: int) -> None:
-        with store.writing(HOST) as unit:
-            again = record(turn) | {"status": f"s{size}-{turn}"}
-            unit.resources.put([ResourceRecord(**again)])
+    def find(**asked: Any) -> Call:
+        return "find_resources", asked
 
-    ways: dict[str, Callable[[int], None]] = {
-        "get by id": ask(lambda u, n: u.resources.get(*_key(n * 7 % size))),
-        "page by type": ask(lambda u, n: u.resource_search.find(type=TYPES[n % 6])),
-        "page by a rare word": ask(lambda u, n: u.resource_search.find(query=f"r-{n:08x}")),
-        "page by a common word": ask(lambda u, n: u.resource_search.find(query=WORDS[n % 8])),
-        "page by tag": ask(lambda u, n: u.resource_search.find(tag=f"team=team{n % 50}")),
-        "recall rare words": ask(lambda u, n: u.memories.search(["failed", f"team{n * 10 % 997}"])),
-        "recall common words": ask(lambda u, n: u.memories.search(["failed", "step"])),
-        "single durable write": write,
+    some = [number * 7919 % size for number in range(ROUNDS)]
+    kinds = [TYPES[n % 6] for n in some]
+    return {
+        "get by id": [find(id=f"r-{n:08x}") for n in some],
+        "page by type": [find(type=kind) for kind in kinds],
+        "page by type, deep": [find(type=kind, cursor=cursors[kind]) for kind in kinds],
+        "page by a rare word": [find(query=f"r-{n:08x}") for n in some],
+        "page by a common word": [find(query=WORDS[n % 8]) for n in some],
+        "page by tag": [find(tag=f"team=team{n % 50}") for n in some],
+        "page by attribute": [find(attribute=f"owner=team{n % 50}") for n in some],
+        "page by region": [find(region="eu-west-1", type=kind) for kind in kinds],
+        "recall rare words": [("recall", {"query": f"failed team{n % 997}"}) for n in some],
+        "recall common words": [("recall", {"query": "failed step"})] * ROUNDS,
+        "walk relations": [
+            ("walk_relations", {"id": f"r-{n // 100:08x}", "depth": 2}) for n in some
+        ],
+        "changes since a revision": [
+            ("changes_since", {"revision": size - 100 - n % 100}) for n in some
+        ],
+        "changes since long ago": [("changes_since", {"revision": 0})] * ROUNDS,
+        "single durable write": [
+            ("record_resources", {"resources": [record(n) | {"status": f"at {size}"}]})
+            for n in some
+        ],
     }
-    for name, once in ways.items():
-        times = []
-        for turn in range(40):
-            begun = time.perf_counter()
-            once(turn)
-            times.append(time.perf_counter() - begun)
-        print(f"  {name:24} p50 {statistics.median(times) * 1000:6.2f} ms")
 
 
-def _key(number: int) -> tuple[str, str]:
-    return TYPES[number % len(TYPES)], f"r-{number:08x}"
+async def deep(client: Any, size: int) -> dict[str, str]:
+    """The cursors of pages nine tenths down the list of each type."""
+    cursors = {}
+    for kind in TYPES:
+        page = (await client.call_tool("find_resources", {"type": kind})).structured_content
+        padded = page["cursor"] + "=" * (-len(page["cursor"]) % 4)
+        place = json.loads(base64.urlsafe_b64decode(padded))
+        place[-1] = f"r-{size * 9 // 10:08x}"
+        cursors[kind] = base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+    return cursors
 
 
-def rss_mb() -> float:
-    """Resident memory of this process."""
-    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if "VmRSS" in x)
-    return int(line.split()[1]) / 1024
+async def timed(client: Any, pid: int, calls: list[Call]) -> tuple[float, float]:
+    """(median round trip, the server's processor time for a call), in ms."""
+    await client.call_tool(*calls[0])
+    times = []
+    used = cpu_seconds(pid)
+    for call in calls:
+        begun = time.perf_counter()
+        await client.call_tool(*call)
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times) * 1e3, (cpu_seconds(pid) - used) / len(calls) * 1e3
 
 
-def show(what: str, seconds: float) -> None:
-    print(f"{what}: {seconds:.2f} s", flush=True)
+def server_of(parent: int) -> int:
+    """The process id of the server that this process has started last."""
+    return int(Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[-1])
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process, its finished threads included."""
+    return time.clock_gettime((~pid << 3) | 2)  # what clock_getcpuclockid(3) makes of it
+
+
+def peak_mb(pid: int) -> float:
+    """The most memory that a process has held."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+def show(what: str, begun: float, cpu: float | None = None) -> None:
+    used = "" if cpu is None else f"   (server {cpu:.2f} CPU-s)"
+    print(f"{what}: {time.perf_counter() - begun:.2f} s{used}", flush=True)
 
 
 def main() -> None:
@@ -208,7 +269,9 @@ def main() -> None:
         fsyncs(arguments.writes, directory)
         asyncio.run(writes(arguments.writes, directory))
         asyncio.run(reference(arguments.reference_writes, directory))
-        reads(arguments.resources, directory)
+        (directory / "size").mkdir()
+        met = asyncio.run(at_size(arguments.resources, directory / "size"))
+    sys.exit(not met)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ class Changes:
     def _long_before(self, time: str) -> int:
         """The revision that was the latest `LATE` before a time: where to begin to look."""
         c = changes.c
-        begin = iso(datetime.fromisoformat(time) - LATE)
+        moment = datetime.fromisoformat(time)
+        begin = iso(moment - LATE) if moment.year > 1 else time
         asked = select(c.revision).where(self._unit.own(changes), c.at < begin)
         last = self._unit.connection.execute(asked.order_by(c.at.desc()).limit(1))
         return int(last.scalar_one_or_none() or 0)

@@ -28,7 +28,7 @@ from sqlalchemy import (
     bindparam,
 )
 
-VERSIONS = ("0001", "0002", "0003")
+VERSIONS = ("0001", "0002", "0003", "0004")
 """The versions of the schema, oldest first."""
 
 TEXT = Text().with_variant(Text(collation="C"), "postgresql")

@@ -9,12 +9,12 @@ two, and so on. A small store is quick in any order.
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 INDEXES = (
-    "CREATE INDEX changes_agent ON changes (namespace, agent, revision)",
-    "CREATE INDEX changes_kind ON changes (namespace, kind, revision)",
+    "CREATE INDEX IF NOT EXISTS changes_agent ON changes (namespace, agent, revision)",
+    "CREATE INDEX IF NOT EXISTS changes_kind ON changes (namespace, kind, revision)",
 )
 MANY = "1000000 1000000"
 STATISTICS = {
@@ -46,6 +46,7 @@ def upgrade() -> None:
         connection.exec_driver_sql(statement)
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("ANALYZE sqlite_schema")  # makes the table, reads no other
+        connection.exec_driver_sql("DELETE FROM sqlite_stat1")
         connection.exec_driver_sql(
             "INSERT INTO sqlite_stat1 (tbl, idx, stat) "
             "SELECT tbl_name, name, ? FROM sqlite_schema WHERE type = 'index' AND name = ?",
