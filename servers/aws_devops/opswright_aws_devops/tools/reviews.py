@@ -73,10 +73,10 @@ def review_template(
     target: Target = HERE,
 ) -> Review:
     """Review a CloudFormation template before it is deployed: changes, data loss, risks, costs."""
+    a = aws(target) if stack or target != HERE else None  # a template alone needs no account
     text = template_text(template)
     body = parsed(text)
-    a = aws(target) if stack else None
-    region = a.region if a else target.region
+    region = a.region if a else None
     will = templates.resources_of(body, parameters, region)
     was = _deployed(a, stack) if a and stack else []
     changes = templates.compared(was, will, region or SCHEMAS_REGION)
