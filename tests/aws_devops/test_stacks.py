@@ -1,5 +1,6 @@
 """Stacks: what will change is shown first, what failed says why, and undo returns to what was."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -384,3 +385,22 @@ def test_nested_stacks_are_drawn_inside() -> None:
     drawn = stack_as_mermaid(outer)
     assert 'subgraph sr0s["inner"]' in drawn
     assert "sr0 --> sr0s" in drawn
+
+
+async def test_a_nested_stack_is_read_and_drawn_with_what_is_in_it(
+    agent: Agent, client_of: Clients
+) -> None:
+    s3 = client_of("s3")
+    s3.create_bucket(Bucket="parts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_object(Bucket="parts", Key="queues.yaml", Body=QUEUES.encode())
+    outer = {
+        "Type": NESTED,
+        "Properties": {"TemplateURL": "https://parts.s3.amazonaws.com/queues.yaml"},
+    }
+    await agent.call(
+        "deploy_stack", name="outer", template=json.dumps({"Resources": {"Part": outer}})
+    )
+    drawn = await agent.call("draw_stack", name="outer")
+    assert drawn["unread"] == []
+    assert "1 nested stacks" in drawn["summary"]
+    assert 'sr0sr0["Jobs<br/>SQS::Queue"]' in drawn["mermaid"]
