@@ -99,11 +99,11 @@ def restore_database(
 
     The source stays as it is; it may be gone, where a snapshot is left.
     """
+    a = aws(target)
     if restore_time and snapshot_id:
         raise BadInputError("Give restore_time or snapshot_id, not both.")
     if name == source_id:
         raise BadInputError(f"{name!r} is the source's own name; the restored one needs another.")
-    a = aws(target)
     request = Request.of(
         "restore_database",
         name,
