@@ -28,6 +28,19 @@ PATH = {"source": "internet", "destination": INSTANCE, "port": 80}
 RUN_INSTANCES = {"service": "ec2", "operation": "RunInstances"}
 PARTS = [{"kind": "ec2", "type": "m7g.large"}] * 100
 POLICY = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}] * 300}
+TEMPLATE = {
+    f"Bucket{n}": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": f"{n}-{'x' * 40}"}}
+    for n in range(400)
+}
+TERRAFORM = [
+    {
+        "address": f"aws_s3_bucket.b{n}", "type": "aws_s3_bucket", "mode": "managed",
+        "name": f"b{n}",
+        "change": {"actions": ["delete", "create"], "before": {"bucket": f"b{n}"},
+                   "after": {"bucket": f"c{n}"}, "after_unknown": {}},
+    }
+    for n in range(400)
+]  # fmt: skip
 READS: list[tuple[str, str, dict[str, Any]]] = [
     ("aws_devops", "list_resources", {}),
     ("aws_devops", "get_resource", {"resource_id": VPC}),
@@ -42,6 +55,10 @@ READS: list[tuple[str, str, dict[str, Any]]] = [
     ("aws_devops", "check_quota", {"build": {"vpcs": 1, "nat_gateways_per_zone": 1}}),
     ("aws_devops", "read_aws", {"service": "ec2", "operation": "DescribeVolumes"}),
     ("aws_devops", "plan_evacuation", {"to_region": "eu-central-1"}),
+    ("aws_devops", "check_backend", {}),
+    ("aws_devops", "review_template", {"template": json.dumps({"Resources": TEMPLATE})}),
+    ("aws_devops", "review_terraform_plan",
+     {"plan": json.dumps({"format_version": "1.2", "resource_changes": TERRAFORM})}),
     ("cost", "estimate_monthly_cost", {"components": PARTS}),
     ("cost", "estimate_existing", {}),
     ("cost", "get_spend", {}),
@@ -101,6 +118,7 @@ WALKED: list[tuple[str, str, dict[str, Any], int]] = [
 """Tools that page, and how many items all pages have; 0: as many as the first says."""
 
 ELSEWHERE = {
+    "draw_stack": "a template, which this account has none of; shortened by core: tests/core",
     "find_stack_drift": "a comparison that this account never finishes; pages of core",
     "find_drift": "ten changes of a journal at a time: pages of core",
     "preview_teardown": "changes of a journal and fifty ARNs, shortened by core: tests/core",
