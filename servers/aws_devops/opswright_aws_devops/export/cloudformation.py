@@ -63,9 +63,7 @@ def _resource(
     part: Part, types: Mapping[str, str], parameters: dict[str, dict[str, str]]
 ) -> dict[str, Any]:
     kept = ""
-    if part.existing_id:
-        kept = "Retain"  # an import asks for it
-    elif part.holds_data:
+    if part.holds_data:
         kept = "Snapshot" if part.type in _SNAPSHOTS else "Retain"
     return {
         "Type": part.type,

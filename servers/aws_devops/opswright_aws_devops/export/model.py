@@ -50,8 +50,6 @@ class Part:
     depends_on: tuple[str, ...] = ()
     holds_data: bool = False
     """Whether deleting it loses data, so that the deletion of the whole leaves it or a snapshot."""
-    existing_id: str = ""
-    """CloudFormation's primary identifier of one that is there; several values joined with |."""
 
 
 @dataclass
@@ -62,8 +60,6 @@ class Assembly:
     region: str
     parts: list[Part] = field(default_factory=list)
     outputs: dict[str, Value] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
-    """What cannot be expressed, in words."""
 
 
 REF_GIVES = {

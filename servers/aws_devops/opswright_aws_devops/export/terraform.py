@@ -65,19 +65,13 @@ def _lines(assembly: Assembly) -> Iterator[str]:
 
 
 def _resource(part: Part, types: Mapping[str, str]) -> Iterator[str]:
-    if part.existing_id:
-        yield "import {"
-        yield f"  to = {_address(part.key, types)}"
-        yield f"  id = {_text(part.existing_id)}"
-        yield "}"
-        yield ""
     yield f'resource "{resource_type(part.type)}" "{snake_case(part.key)}" {{'
     for name, value in part.properties.items():
         written = _document(value, types) if name in DOCUMENTS else _value(value, types, 2)
         yield f"  {snake_case(name)} = {written}"
     if part.depends_on:
         yield f"  depends_on = [{', '.join(_address(key, types) for key in part.depends_on)}]"
-    if part.holds_data or part.existing_id:
+    if part.holds_data:
         yield "  lifecycle {"
         yield "    prevent_destroy = true"
         yield "  }"

@@ -34,7 +34,6 @@ class Export(BaseModel):
     format: Format
     resources: dict[str, int] = Field(description="How many of each type")
     outputs: list[str] = Field(description="Values that it gives when deployed")
-    left_out: list[str] = Field(description="What it does not express")
     text: str = ""
     whole: str = Field("", description='Resource with {"text": …}, where it is long; for an hour')
     path: str = ""
@@ -63,7 +62,6 @@ def _exported(assembly: Assembly, written_as: Format, path: str | None) -> Expor
         format=written_as,
         resources=dict(Counter(part.type for part in assembly.parts)),
         outputs=list(assembly.outputs),
-        left_out=assembly.left_out,
     )
     if path is not None:
         file = local_path(path)
