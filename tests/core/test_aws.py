@@ -359,6 +359,7 @@ def test_the_models_of_services_lack_their_documentation_and_nothing_else(servic
         return [bare(inner) for inner in part] if isinstance(part, list) else part
 
     whole = create_loader().load_service_model(service, "service-2")
-    ours = service_models(None).load_service_model(service, "service-2")
+    anew: Any = service_models.__wrapped__(None)  # botocore alters what clients were made of
+    ours = anew.load_service_model(service, "service-2")
     assert bare(ours) == bare(whole)
     assert len(str(ours)) < 0.8 * len(str(whole))
