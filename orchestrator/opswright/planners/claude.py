@@ -22,6 +22,7 @@ from opswright_core.agent.worker import BudgetSpentError
 from opswright_core.canonical import canonical_json, size_bytes
 from opswright_core.errors import ModelError
 from opswright_core.redact import redact
+from opswright_core.search import Ranker
 from opswright_core.settings import DEFAULT_MODEL
 from opswright_core.text import clean, untrusted
 
@@ -29,6 +30,9 @@ MOST_MENDS = 2
 MOST_AGENTS = 4
 MOST_TOKENS = 120_000
 """What planning one request may use, with its mends."""
+IN_FULL_CHARACTERS = 40_000
+"""Of an agent's tools, those that fit the request best; the others are told in a line each."""
+IN_SHORT_CHARACTERS = 160
 
 PROPOSE, REFUSE = "propose_plan", "cannot_plan"
 
@@ -157,7 +161,7 @@ async def _converse(
     spending = Spending(TaskBudget(tokens=MOST_TOKENS), usage, model)
     asked: dict[str, Any] = {
         "model": model,
-        "system": prompt(agents, candidates),
+        "system": prompt(agents, candidates, request),
         "tools": _TOOLS,
         "tool_choice": {"type": "any", "disable_parallel_tool_use": True},
         "messages": [{"role": "user", "content": first}],
@@ -199,10 +203,12 @@ async def _converse(
     raise ModelPlanError(f"the model's plan was refused {MOST_MENDS + 1} times, last for:\n{lines}")
 
 
-def prompt(agents: Mapping[str, Agent], candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
+def prompt(
+    agents: Mapping[str, Agent], candidates: Sequence[Candidate], request: str
+) -> list[dict[str, Any]]:
     """The system prompt: the rules, then the catalogue of the agents that the router names."""
     named = [c.agent for c in candidates[:MOST_AGENTS]] or list(agents)
-    offered = [_agent(agents[name]) for name in sorted(named)]
+    offered = [_agent(agents[name], request) for name in sorted(named)]
     return [
         {"type": "text", "text": _RULES},
         {
@@ -213,8 +219,21 @@ def prompt(agents: Mapping[str, Agent], candidates: Sequence[Candidate]) -> list
     ]
 
 
-def _agent(agent: Agent) -> str:
-    told = [_tool(tool) for tool in agent.tools.values() if tool.name not in COMMON_TOOLS]
+def _agent(agent: Agent, request: str) -> str:
+    tools = {name: tool for name, tool in agent.tools.items() if name not in COMMON_TOOLS}
+    texts = {name: (name.replace("_", " "), tool.description) for name, tool in tools.items()}
+    fitting = [hit.key for hit in Ranker(texts).rank(request)]
+    told, in_short, room = [], [], IN_FULL_CHARACTERS
+    for name in dict.fromkeys([*fitting, *tools]):
+        text = _tool(tools[name])
+        if len(text) <= room:
+            told.append(text)
+            room -= len(text)
+        else:
+            what = clean(tools[name].description.strip(), IN_SHORT_CHARACTERS)
+            in_short.append(f"{name}: {' '.join(what.split())}")
+    if in_short:
+        told += ["In short; the verifier says what they need:", *in_short]
     return f"# agent {agent.name}\n" + untrusted("\n".join(told), f"tools of {agent.name}", 60_000)
 
 
