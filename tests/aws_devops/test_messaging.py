@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from opswright_aws_devops.queue_policies import send_statement, with_statement, without_statement
+from opswright_aws_devops.policy_documents import with_statement, without_statement
+from opswright_aws_devops.queue_policies import send_statement
 from opswright_aws_devops.tools.queues import DAY_SECONDS, Queue, judge_queue
 from opswright_aws_devops.tools.topics import Topic, judge_topic
 from opswright_core.verdicts import Unread

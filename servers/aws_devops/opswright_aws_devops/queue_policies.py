@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from opswright_aws_devops.policy_documents import with_statement, without_statement
 from opswright_core.aws import Aws, AwsTarget, is_absent
 from opswright_core.canonical import digest
 from opswright_core.recorder import Recorder
@@ -27,25 +28,6 @@ def send_statement(queue_arn: str, topic_arn: str) -> dict[str, Any]:
         "Resource": queue_arn,
         "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
     }
-
-
-def with_statement(policy: str | None, statement: dict[str, Any]) -> str:
-    """A policy with a statement in place of the one of the same Sid, the others untouched."""
-    document = json.loads(policy or "{}") or {"Version": "2012-10-17", "Statement": []}
-    others = [s for s in document["Statement"] if s.get("Sid") != statement["Sid"]]
-    return json.dumps({**document, "Statement": [*others, statement]})
-
-
-def without_statement(policy: str | None, sid: str) -> str | None:
-    """A policy without the statement of a Sid; "" (SQS's word for none) when it was the last.
-
-    None when there is no such statement, and nothing to change.
-    """
-    document = json.loads(policy or "{}") or {"Statement": []}
-    others = [s for s in document["Statement"] if s.get("Sid") != sid]
-    if len(others) == len(document["Statement"]):
-        return None
-    return json.dumps({**document, "Statement": others}) if others else ""
 
 
 def allow_topic(

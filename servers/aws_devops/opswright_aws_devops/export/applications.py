@@ -12,6 +12,7 @@ from opswright_aws_devops.instance_setup import (
     launch_data,
 )
 from opswright_aws_devops.ownership import Request, short_name
+from opswright_aws_devops.policy_documents import VERSION, tls_only
 from opswright_aws_devops.rds_parts import BACKUP_DAYS, maintenance
 from opswright_aws_devops.tools.buckets import PRIVATE
 from opswright_aws_devops.tools.load_balancers import TLS_POLICY
@@ -252,15 +253,8 @@ def bucket(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
         },
         holds_data=True,
     )
-    tls_only = {
-        "Sid": "TlsOnly",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [it("Arn"), Join((it("Arn"), "/*"))],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
-    document = {"Version": "2012-10-17", "Statement": [tls_only]}
+    statement = tls_only("s3:*", [it("Arn"), Join((it("Arn"), "/*"))])
+    document = {"Version": VERSION, "Statement": [statement]}
     policy = {"Bucket": it("BucketName"), "PolicyDocument": document}
     made.add("Policy", "S3::BucketPolicy", policy)
     made.outputs = {

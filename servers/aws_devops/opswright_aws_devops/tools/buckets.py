@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from opswright_aws_devops.ownership import Request, key, outstanding
+from opswright_aws_devops.policy_documents import policy_document, tls_only
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, error_code, is_absent, tags_of
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
 from opswright_core.errors import BadInputError, ConflictError
@@ -194,15 +195,7 @@ def _send(operation: Any, **parameters: Any) -> dict[str, bool]:
 
 def tls_only_policy(arn: str) -> str:
     """Refuse every request that does not come over TLS."""
-    statement = {
-        "Sid": "TlsOnly",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [arn, f"{arn}/*"],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    return policy_document([tls_only("s3:*", [arn, f"{arn}/*"])])
 
 
 def lifecycle(noncurrent_days: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from opswright_aws_devops.lookup import if_exists
 from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
+from opswright_aws_devops.policy_documents import policy_document, tls_only
 from opswright_core.aws import HERE, Aws, AwsTarget, Target
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
 from opswright_core.recorder import Recorder
@@ -135,7 +136,7 @@ def _apply(
     def make(name: str, settings: Mapping[str, Any]) -> str:
         fixed = {
             "SqsManagedSseEnabled": "true",
-            "Policy": tls_only(queue_arn(a, name)),
+            "Policy": policy_document([tls_only("sqs:*", queue_arn(a, name))]),
             **({"FifoQueue": "true"} if name.endswith(".fifo") else {}),
         }
 
@@ -182,19 +183,6 @@ def _apply(
         dead_letter_queue_url=dead_url,
         dead_letter_queue_arn=queue_arn(a, dead) if dead else None,
     )
-
-
-def tls_only(arn: str) -> str:
-    """A queue policy that refuses every request that does not come over TLS."""
-    statement = {
-        "Sid": "TlsOnly",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "sqs:*",
-        "Resource": arn,
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def judge_queue(

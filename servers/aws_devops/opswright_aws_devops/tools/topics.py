@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from opswright_aws_devops.lookup import if_exists
 from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
+from opswright_aws_devops.policy_documents import policy_document, tls_only
 from opswright_aws_devops.queue_policies import allow_topic, judge_allowed
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
@@ -226,15 +227,7 @@ def topic_policy(arn: str, account_id: str) -> str:
         "Resource": arn,
         "Condition": {"StringEquals": {"AWS:SourceOwner": account_id}},
     }
-    tls = {
-        "Sid": "TlsOnly",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "SNS:Publish",
-        "Resource": arn,
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
-    return json.dumps({"Version": "2012-10-17", "Statement": [owner, tls]})
+    return policy_document([owner, tls_only("SNS:Publish", arn)])
 
 
 def judge_topic(
