@@ -32,9 +32,13 @@ _SYNONYMS = {
 }  # fmt: skip
 
 
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Where a name like `CreateDBInstance` has its next word."""
+
+
 def tokens(text: str) -> list[str]:
     """Lower-case words without stop words, stemmed lightly, with the field's synonyms folded."""
-    words = re.findall(r"[a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", text).lower())
+    words = re.findall(r"[a-z0-9]+", _CAMEL.sub(" ", text).lower())
     stems = (_stem(word) for word in words if word not in _STOP)
     return [_FOLDED.get(stem, stem) for stem in stems]
 
@@ -56,6 +60,11 @@ def _stem(word: str) -> str:
 
 
 _FOLDED = {_stem(word): _stem(meaning) for word, meaning in _SYNONYMS.items()}
+
+
+def idf(size: int, seen: int) -> float:
+    """How much a word that `seen` of `size` texts have tells about which text is meant."""
+    return math.log(1 + (size - seen + 0.5) / (seen + 0.5))
 
 
 @dataclass(frozen=True)
@@ -107,8 +116,7 @@ class Ranker:
         return {term: known.get(term, mean) for term in terms}
 
     def _idf(self, term: str) -> float:
-        seen, size = self._frequency[term], len(self._counts)
-        return math.log(1 + (size - seen + 0.5) / (seen + 0.5))
+        return idf(len(self._counts), self._frequency[term])
 
     def _saturation(self, count: int, length: int) -> float:
         return count * (K1 + 1) / (count + K1 * (1 - B + B * length / self._mean))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from opswright_aws_devops.api import catalogue
 from opswright_aws_devops.api.access import access_of
@@ -36,6 +37,17 @@ from opswright_core.errors import BadInputError, OpswrightError
 def test_words_find_the_operation_that_is_meant(asked: str, found: str) -> None:
     (best,) = catalogue.search(asked, 1)
     assert f"{best.service} {best.operation}" == found
+
+
+@pytest.mark.parametrize(("phrases", "first", "offered"), [("tuned", 38, 47), ("held_out", 38, 48)])
+def test_of_fifty_phrases_most_find_what_is_meant(phrases: str, first: int, offered: int) -> None:
+    asked = yaml.safe_load(Path(__file__).with_name("asked_operations.yaml").read_text())[phrases]
+    found = {
+        query: [f"{e.service} {e.operation}" for e in catalogue.search(query, 8)] for query in asked
+    }
+    assert len(asked) == 50
+    assert sum(found[query][:1] == [meant] for query, meant in asked.items()) >= first
+    assert sum(meant in found[query] for query, meant in asked.items()) >= offered
 
 
 async def test_finding_needs_neither_credentials_nor_a_region(connect: Any) -> None:

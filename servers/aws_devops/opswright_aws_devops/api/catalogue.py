@@ -13,17 +13,18 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from opswright_aws_devops.api.access import access_of
+from opswright_aws_devops.api.fitting import Words, asked_verbs, fit
 from opswright_aws_devops.api.models import KIND, Operation, services
 from opswright_core.errors import OpswrightError
-from opswright_core.search import tokens
+from opswright_core.search import idf, tokens
 
-FORMAT = 1
+FORMAT = 2
 BUILD_SECONDS = 120.0
 _BATCH = 20
 """Services read before what was kept of them is let go."""
@@ -42,13 +43,22 @@ _VERBS = {"Describe": "list show get", "List": "describe show get", "Get": "desc
 """Words for the same thing that AWS's names are not consistent about."""
 
 _SAID_AS = {
+    ("ce", "GetCostAndUsage"): "bill",
     ("cloudfront", "CreateInvalidation"): "invalidate purge cache",
+    ("cloudwatch", "PutMetricAlarm"): "create",
     ("ec2", "CopyImage"): "ami",
     ("ec2", "CreateImage"): "ami",
     ("ec2", "DescribeImages"): "ami",
+    ("ec2", "ModifyImageAttribute"): "ami share",
+    ("ec2", "ModifyInstanceAttribute"): "type",
+    ("ec2", "ModifySnapshotAttribute"): "share",
     ("ec2", "RunInstances"): "launch create start",
     ("ec2", "TerminateInstances"): "delete remove",
+    ("elasticache", "CreateReplicationGroup"): "redis valkey cluster",
+    ("events", "PutRule"): "create eventbridge schedule",
+    ("guardduty", "CreateDetector"): "enable",
     ("lambda", "Invoke"): "invoke call run function",
+    ("logs", "FilterLogEvents"): "search tail logs",
     ("rds", "RebootDBInstance"): "restart",
     ("route53", "ChangeResourceRecordSets"): "dns record create delete update",
     ("s3", "GetObject"): "download read file",
@@ -59,13 +69,16 @@ _SAID_AS = {
 """Words that people use for common operations, and that AWS's own texts do not."""
 
 _COMMON = [
-    "acm", "autoscaling", "cloudformation", "cloudfront", "cloudtrail", "cloudwatch", "dynamodb",
-    "ec2", "ecr", "ecs", "eks", "elasticache", "elbv2", "events", "iam", "kms", "lambda", "logs",
-    "rds", "route53", "s3", "secretsmanager", "sns", "sqs", "ssm", "stepfunctions", "sts",
+    "acm", "apigateway", "apigatewayv2", "autoscaling", "budgets", "ce", "cloudformation",
+    "cloudfront", "cloudtrail", "cloudwatch", "dynamodb", "ec2", "ecr", "ecs", "efs", "eks",
+    "elasticache", "elbv2", "events", "guardduty", "iam", "kinesis", "kms", "lambda", "logs",
+    "organizations", "rds", "route53", "s3", "secretsmanager", "securityhub", "service-quotas",
+    "sesv2", "sns", "sqs", "ssm", "stepfunctions", "sts", "wafv2",
 ]  # fmt: skip
 """The services that most accounts use; they come first of those that fit about alike."""
 
-_COMMON_FACTOR = 1.5
+CANDIDATES = 300
+"""How many of BM25's finds are looked at more closely."""
 
 _building = threading.Lock()
 
@@ -91,39 +104,49 @@ def search(query: str, limit: int, service: str | None = None) -> list[Entry]:
     words = list(dict.fromkeys(tokens(query)))
     if not words:
         return []
+    path = index_path()
+    try:
+        weights, rows = _candidates(path, words, service)
+    except sqlite3.DatabaseError:  # damaged: it is only a cache
+        path.unlink(missing_ok=True)
+        weights, rows = _candidates(path, words, service)
+    verbs = asked_verbs(query)
+    # sorted() keeps the order of BM25 among those that fit alike.
+    best = sorted(rows, key=lambda row: -fit(_words(row), weights, verbs))[:limit]
+    return [Entry(row[0], row[1], row[2], json.loads(row[3]), row[4], bool(row[5])) for row in best]
+
+
+def _words(row: Sequence[Any]) -> Words:
+    service, operation, *_, name, about, summary = row
+    return Words(operation, name.split(), about.split(), summary.split(), service in _COMMON)
+
+
+def _candidates(
+    path: Path, words: list[str], service: str | None
+) -> tuple[dict[str, float], list[Any]]:
+    """How rare each word is, and the operations that BM25 finds, best first."""
     # Tokens are letters and digits alone, so nothing of the query reaches FTS5's own syntax.
     matching = " OR ".join(f'"{word}"' for word in words)
     only = "AND service = ?" if service else ""
-    asked: list[Any] = [matching, *([service] if service else []), limit]
-    rank = (
-        f"bm25(operations, {_WEIGHTS}) * iif(service IN ({_listed(_COMMON)}), {_COMMON_FACTOR}, 1)"
-    )
-    command = (
-        "SELECT service, operation, summary, required, access, only_reads FROM operations "  # noqa: S608 (constants)
-        f"WHERE operations MATCH ? {only} ORDER BY {rank}, service, operation LIMIT ?"
-    )
-    path = index_path()
-    try:
-        rows = _rows_of(path, command, asked)
-    except sqlite3.DatabaseError:  # damaged: it is only a cache
-        path.unlink(missing_ok=True)
-        rows = _rows_of(path, command, asked)
-    return [
-        Entry(service, name, summary, json.loads(required), access, bool(only_reads))
-        for service, name, summary, required, access, only_reads in rows
-    ]
-
-
-def _rows_of(path: Path, command: str, asked: list[Any]) -> list[Any]:
+    asked = [matching, *([service] if service else []), CANDIDATES]
     with _building:
         if not path.exists():
             _build_aside(path)
     with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
-        return db.execute(command, asked).fetchall()
-
-
-def _listed(names: list[str]) -> str:
-    return ",".join(f"'{name}'" for name in names)
+        rows = db.execute(
+            "SELECT service, operation, summary, required, access, only_reads, name_words, "  # noqa: S608 (constants)
+            f"service_words, summary_words FROM operations WHERE operations MATCH ? {only} "
+            f"ORDER BY bm25(operations, {_WEIGHTS}), service, operation LIMIT ?",
+            asked,
+        ).fetchall()
+        count = db.execute("SELECT count(*) FROM operations_docsize").fetchone()[0]
+        seen = {
+            word: db.execute(
+                "SELECT count(*) FROM operations WHERE operations MATCH ?", [f'"{word}"']
+            ).fetchone()[0]
+            for word in words
+        }
+    return {word: idf(count, seen[word]) for word in words if seen[word]}, rows
 
 
 def index_path() -> Path:
@@ -185,6 +208,8 @@ def _rows(names: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         metadata = declared["metadata"]
         about = f"{service} {metadata.get('serviceId', '')} {metadata.get('serviceFullName', '')}"
         for name, entry in declared["operations"].items():
+            if entry.get("deprecated"):  # describe_operation still knows it
+                continue
             operation = Operation(service, name, model.operation_model(name), entry)
             yield _row(operation, about)
 
