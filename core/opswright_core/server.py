@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from fastmcp import FastMCP
 from fastmcp.exceptions import ResourceError, ValidationError
+from fastmcp.server.context import reset_transport, set_transport
 from fastmcp.server.middleware import Middleware, MiddlewareContext
 from fastmcp.tools.base import ToolResult
+from fastmcp.utilities.logging import temporary_log_level
 
 import opswright_core
 from opswright_core import change_tools
@@ -34,6 +36,7 @@ from opswright_core.results import SCHEME
 from opswright_core.runtime import Runtime, enter, runtime
 from opswright_core.settings import Settings
 from opswright_core.startup import DeferredState, undocumented
+from opswright_core.stdio import host_streams
 from opswright_core.text import clean
 from opswright_core.undo import AwsUndo, UndoHandler
 
@@ -200,6 +203,19 @@ class _Server(FastMCP[Any]):
     @functools.cached_property
     def _state_store(self) -> Any:
         return DeferredState(lambda: super(_Server, self)._state_store)
+
+    async def run_stdio_async(
+        self, show_banner: bool = False, log_level: str | None = None, stateless: bool = False
+    ) -> None:
+        """Serve one host over stdin and stdout until it is gone; there is no banner."""
+        token = set_transport("stdio")
+        try:
+            with temporary_log_level(log_level):
+                async with self._lifespan_manager(), host_streams() as (incoming, outgoing):
+                    options = self._mcp_server.create_initialization_options()
+                    await self._mcp_server.run(incoming, outgoing, options)
+        finally:
+            reset_transport(token)
 
 
 class _Guard(Middleware):
