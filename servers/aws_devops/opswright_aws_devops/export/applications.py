@@ -184,7 +184,11 @@ def web_tier(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
     template = made.add(
         "Template",
         "EC2::LaunchTemplate",
-        {"LaunchTemplateName": name, "LaunchTemplateData": launch},
+        {
+            "LaunchTemplateName": name,
+            "LaunchTemplateData": launch,
+            "TagSpecifications": [{"ResourceType": "launch-template", "Tags": named(name)}],
+        },
     )
     group = made.add(
         "Group",

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from opswright_aws_devops.export.cloudformation import as_template
 from opswright_aws_devops.export.model import Assembly
+from opswright_aws_devops.export.script.writing import as_script
 from opswright_aws_devops.export.steps import Step, assemble
 from opswright_aws_devops.export.terraform import as_configuration
 from opswright_core.aws import HERE, Target
@@ -15,15 +16,15 @@ from opswright_core.local_paths import local_path, written_whole
 from opswright_core.runtime import aws, runtime
 from opswright_core.tools import record_tool
 
-Format = Literal["cloudformation", "terraform"]
-WRITERS = {"cloudformation": as_template, "terraform": as_configuration}
-ENDINGS = {"cloudformation": ".yaml", "terraform": ".tf"}
+Format = Literal["cloudformation", "terraform", "boto3"]
+WRITERS = {"cloudformation": as_template, "terraform": as_configuration, "boto3": as_script}
+ENDINGS = {"cloudformation": ".yaml", "terraform": ".tf", "boto3": ".py"}
 MOST_SHOWN_BYTES = 8_000
 """A longer text is a resource of its own, so that no answer holds a part of one."""
 
-As = Annotated[Format, Field(description="terraform: for the provider awscc")]
+As = Annotated[Format, Field(description="terraform: provider awscc; boto3: a script")]
 NewFile = Annotated[
-    str | None, Field(description="New file on the server: .yaml or .tf", max_length=4000)
+    str | None, Field(description="New file on the server: .yaml, .tf or .py", max_length=4000)
 ]
 
 
@@ -48,7 +49,7 @@ def export_application(
     path: NewFile = None,
     target: Target = HERE,
 ) -> Export:
-    """Write what building tools would make as a CloudFormation template or Terraform."""
+    """Write what building tools would make as CloudFormation, Terraform or a script."""
     assembly = assemble(aws(target), target, steps, runtime().makers)
     return _exported(assembly, format, path)
 

@@ -1,0 +1,1 @@
+"""The exported boto3 script: what it is made of, and how it is written."""
