@@ -1,7 +1,7 @@
 """The one tree of errors whose text reaches a caller.
 
 ```
-OpswrightError                something the caller can act on; a fastmcp ToolError
+OpswrightError                something the caller can act on
 ├── BadInputError             an argument is wrong: says which, what was sent, what is accepted
 ├── NotFoundError             what was named does not exist
 ├── ConflictError             the state is not the one the caller acted on
@@ -16,20 +16,13 @@ OpswrightError                something the caller can act on; a fastmcp ToolErr
     └── EmulatorGapError      this backend does not implement the operation
 ```
 
-Any other exception is a bug: it is logged, and reaches the caller as a masked error.
+A server shows their text to its callers (`guard`). Any other exception is a bug: it is logged, and
+reaches the caller as a masked error.
 """
 
-import logging
 
-from fastmcp.exceptions import ToolError
-
-
-class OpswrightError(ToolError):
+class OpswrightError(Exception):
     """Something a caller can act on: what was asked, what went wrong, what to do next."""
-
-    def __init__(self, *args: object) -> None:
-        # The caller is told; the operator's log is for problems.
-        super().__init__(*args, log_level=logging.INFO)
 
 
 class BadInputError(OpswrightError):

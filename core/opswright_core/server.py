@@ -11,10 +11,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import TYPE_CHECKING, Any
 
 from fastmcp import FastMCP
-from fastmcp.exceptions import ResourceError, ValidationError
+from fastmcp.exceptions import ResourceError, ToolError
 from fastmcp.server.context import reset_transport, set_transport
-from fastmcp.server.middleware import Middleware, MiddlewareContext
-from fastmcp.tools.base import ToolResult
 from fastmcp.utilities.logging import temporary_log_level
 
 import opswright_core
@@ -22,22 +20,19 @@ from opswright_core import change_tools
 from opswright_core.agent import tools as agent_tools
 from opswright_core.agent.skills import Skill, SkillBook
 from opswright_core.agent.tasks import Agent, TaskStore
-from opswright_core.answers import OWN_CLIENT, fit, located
-from opswright_core.aws import translate
 from opswright_core.brevity import brief, inline
 from opswright_core.canonical import canonical_json
 from opswright_core.card import agent_card
 from opswright_core.change_resources import add_change_resources
-from opswright_core.cloud_errors import InUse, in_use
-from opswright_core.errors import BadInputError, OpswrightError
+from opswright_core.errors import BadInputError
+from opswright_core.guard import Guard, telling
 from opswright_core.journal import Journal
 from opswright_core.namespaces import call_namespace
 from opswright_core.results import SCHEME
-from opswright_core.runtime import Runtime, enter, runtime
+from opswright_core.runtime import Runtime, runtime
 from opswright_core.settings import Settings
 from opswright_core.startup import DeferredState, undocumented
 from opswright_core.stdio import host_streams
-from opswright_core.text import clean
 from opswright_core.undo import AwsUndo, UndoHandler
 
 if TYPE_CHECKING:
@@ -48,9 +43,6 @@ log = logging.getLogger(__name__)
 
 Tool = Callable[..., Any]
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
-
-MOST_REASONS = 10
-ERROR_CHARACTERS = 4_000
 
 
 def build_server(
@@ -99,7 +91,7 @@ def build_server(
         name,
         instructions,
         version=version,
-        middleware=[_Guard(rt)],
+        middleware=[Guard(rt)],
         lifespan=_closing(rt, lifespan),
         mask_error_details=True,
         dereference_schemas=False,  # `inline` does, once
@@ -126,8 +118,8 @@ def build_server(
     for tool in offered:
         if _changes(tool) and not settings.allow_writes:
             continue
-        with undocumented(tool):
-            added = mcp.add_tool(tool)
+        with undocumented(told := telling(tool, ToolError)):
+            added = mcp.add_tool(told)
         added.parameters = inline(brief(added.parameters))
         added.output_schema = added.output_schema and inline(added.output_schema)
     store = TaskStore(settings.state_dir / "tasks.db", rt.journal.owner, call_namespace)
@@ -200,6 +192,11 @@ def _in_toolsets(tools: Sequence[Tool], toolsets: frozenset[str]) -> list[Tool]:
 
 
 class _Server(FastMCP[Any]):
+    def resource(self, *args: Any, **kwargs: Any) -> Any:
+        """FastMCP's own, for functions whose errors say what to do."""
+        declare = super().resource(*args, **kwargs)
+        return lambda read: declare(telling(read, ResourceError))
+
     @functools.cached_property
     def _state_store(self) -> Any:
         return DeferredState(lambda: super(_Server, self)._state_store)
@@ -216,77 +213,3 @@ class _Server(FastMCP[Any]):
                     await self._mcp_server.run(incoming, outgoing, options)
         finally:
             reset_transport(token)
-
-
-class _Guard(Middleware):
-    """Around every call: the runtime, errors that say what to do, the output budget."""
-
-    def __init__(self, rt: Runtime) -> None:
-        self._runtime = rt
-
-    async def on_message(self, context: MiddlewareContext[Any], call_next: Any) -> Any:
-        leave = enter(self._runtime)
-        try:
-            return await call_next(context)
-        finally:
-            leave()
-
-    async def on_call_tool(self, context: MiddlewareContext[Any], call_next: Any) -> Any:
-        used = InUse()
-        before = in_use.set(used)
-        try:
-            result = await call_next(context)
-        except ValidationError as exc:
-            raise BadInputError(_explain(context.message.name, exc)) from exc
-        except OpswrightError as exc:
-            exc.args = (clean(str(exc), ERROR_CHARACTERS),)  # it may quote what was sent or read
-            raise
-        except Exception as exc:
-            error = translate(exc.__cause__ if isinstance(exc.__cause__, Exception) else exc)
-            if isinstance(error, OpswrightError):
-                error.args = (clean(str(error), ERROR_CHARACTERS),)
-                raise error from exc
-            raise
-        finally:
-            in_use.reset(before)
-        if not isinstance(result, ToolResult):
-            return result
-        result = located(result, used.regions)
-        only = self._reads_structured(context)
-        return await fit(result, self._runtime.results, structured_only=only)
-
-    async def on_read_resource(self, context: MiddlewareContext[Any], call_next: Any) -> Any:
-        try:
-            return await call_next(context)
-        except Exception as exc:
-            cause = exc if isinstance(exc, OpswrightError) else exc.__cause__
-            if isinstance(cause, OpswrightError):
-                raise ResourceError(clean(str(cause), ERROR_CHARACTERS)) from exc
-            raise
-
-    def _reads_structured(self, context: MiddlewareContext[Any]) -> bool:
-        if self._runtime.settings.answers == "structured":
-            return True
-        within = context.fastmcp_context
-        params = within.session.client_params if within and within.request_context else None
-        return params is not None and params.client_info.name == OWN_CLIENT
-
-
-def _explain(tool: str, exc: ValidationError) -> str:
-    errors = getattr(exc.__cause__, "errors", None)
-    if errors is None:
-        return str(exc)
-    found = errors(include_url=False)
-    lines = []
-    for error in found[:MOST_REASONS]:
-        where = clean(".".join(str(part) for part in error["loc"]), 120) or "arguments"
-        sent = clean(repr(error.get("input")), 80)
-        if error["type"] in {"missing", "missing_argument"}:
-            lines.append(f"{where} is required")
-        elif error["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
-            lines.append(f"{where} is not an argument of {tool}")
-        else:
-            lines.append(f"{where}: {error['msg']} (sent {sent})")
-    if len(found) > MOST_REASONS:
-        lines.append(f"and {len(found) - MOST_REASONS} more")
-    return f"{tool}: {'; '.join(lines)}. Its input schema in tools/list says what it takes."

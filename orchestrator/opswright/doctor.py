@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from opswright import sandbox
 from opswright.config import ConfigError, load_servers
 from opswright.registry import Registry
-from opswright.session import Place, sandbox_dir
+from opswright.sandbox import sandbox_dir
+from opswright.session import Place
 
 
 class Line(BaseModel):

@@ -68,7 +68,7 @@ Request = Annotated[str | None, Parameter(help="What to do, in plain words")]
 
 def _run_ids(_: Any) -> Iterator[tuple[str, str]]:
     """What a shell offers for a run's id: the recent ones, each with what it was for."""
-    from opswright.session import store_in
+    from opswright.store import store_in
     from opswright_core.settings import state_directory
 
     for run in store_in(state_directory()).recent():
@@ -78,7 +78,7 @@ def _run_ids(_: Any) -> Iterator[tuple[str, str]]:
 def _blueprint_names(_: Any) -> Iterator[tuple[str, str]]:
     """What a shell offers for a blueprint's name."""
     from opswright.library import Library
-    from opswright.session import store_in
+    from opswright.store import store_in
     from opswright_core.settings import state_directory
 
     for entry in Library(store_in(state_directory())).entries():

@@ -21,6 +21,11 @@ _started: list["subprocess.Popen[bytes]"] = []
 """Children of this process, kept so that they are not collected while they run."""
 
 
+def sandbox_dir(state_dir: Path) -> Path:
+    """The state directory of the sandbox, apart from that of real accounts."""
+    return state_dir / "sandbox"
+
+
 class SandboxError(Exception):
     """The sandbox could not be started or is not there."""
 

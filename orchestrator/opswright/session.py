@@ -12,7 +12,7 @@ from opswright import sample, sandbox
 from opswright.attempt import Crew
 from opswright.caller import Approver, StepCaller
 from opswright.config import config_file, load_servers
-from opswright.database import OUTAGE_SECONDS, Database, database_url
+from opswright.database import OUTAGE_SECONDS
 from opswright.durable import Heartbeat, launched
 from opswright.executor import Executor
 from opswright.library import Library
@@ -23,8 +23,8 @@ from opswright.projection import Projection
 from opswright.recovery import Recovery, Replanner
 from opswright.registry import AgentDownError, OutcomeUnknownError, Registry, silent
 from opswright.runs import NO_LIMITS, Budget, Listener, Run, StepOutcome, now
-from opswright.sandbox import Sandbox
-from opswright.store import RunStore
+from opswright.sandbox import Sandbox, sandbox_dir
+from opswright.store import RunStore, store_in
 from opswright.verifier import verify
 from opswright_core import telemetry
 from opswright_core.journal import new_id, process_identity
@@ -40,7 +40,7 @@ class Place:
     @property
     def agents_state_dir(self) -> Path:
         """Where the servers keep their journal and knowledge, the sandbox's apart from others."""
-        return self.state_dir / "sandbox" if self.sandbox else self.state_dir
+        return sandbox_dir(self.state_dir) if self.sandbox else self.state_dir
 
     def environment(self) -> dict[str, str]:
         """The variables that the servers are started with."""
@@ -48,11 +48,6 @@ class Place:
         if self.sandbox:
             chosen |= {**self.sandbox.environment(), "OPSWRIGHT_APPROVALS": "auto"}
         return chosen
-
-
-def sandbox_dir(state_dir: Path) -> Path:
-    """The state directory of the sandbox."""
-    return state_dir / "sandbox"
 
 
 def place_of(run: Run, state_dir: Path) -> Place:
@@ -262,8 +257,3 @@ async def opened(
         yield session
     finally:
         await session.close()
-
-
-def store_in(state_dir: Path) -> RunStore:
-    """The runs of a state directory, or of OPSWRIGHT_DATABASE_URL."""
-    return RunStore(Database(database_url(state_dir)))

@@ -1,11 +1,12 @@
 """The runs: what was asked, planned, approved, answered, and what people said to them meanwhile."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, exists, select, update
 
-from opswright.database import Database, beats, grants, runs, sent, steps
+from opswright.database import Database, beats, database_url, grants, runs, sent, steps
 from opswright.plan import PlanError
 from opswright.runs import Run, StepOutcome, now
 from opswright_core import journal
@@ -223,6 +224,11 @@ class RunStore:
     ) -> None:
         upserting = self._db.upsert(table, row, keys, changes)
         self._db.transact(lambda db: db.execute(upserting), writes=True)
+
+
+def store_in(state_dir: Path) -> RunStore:
+    """The runs of a state directory, or of OPSWRIGHT_DATABASE_URL. Raises ConfigError."""
+    return RunStore(Database(database_url(state_dir)))
 
 
 def _row(run: Run) -> dict[str, Any]:

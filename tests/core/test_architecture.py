@@ -1,4 +1,4 @@
-"""Promises about the tree: which way imports point, and what a server loads to list its tools."""
+"""Promises about the tree: which way imports point, and what is loaded to do little."""
 
 import ast
 import importlib.util
@@ -46,8 +46,11 @@ def test_dependencies_point_one_way(package: Path) -> None:
     assert ours <= allowed
 
 
-def loaded_by(code: str) -> set[str]:
-    script = f"{code}\nimport sys\nprint(*[m for m in {HEAVY!r} if m in sys.modules])"
+PROTOCOL = ["fastmcp", "mcp", "mcp_types", "starlette", "uvicorn", "opentelemetry"]
+
+
+def loaded_by(code: str, among: list[str] = HEAVY) -> set[str]:
+    script = f"{code}\nimport sys\nprint(*[m for m in {among!r} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
     )
@@ -75,3 +78,24 @@ def test_nothing_heavy_is_imported_for_tools_list(package: str) -> None:
     else:
         code = "import opswright_core.server, opswright_core.cli"
     assert loaded_by(code) - by_fastmcp == set()
+
+
+COMMANDS = """
+import os, tempfile
+os.environ["OPSWRIGHT_STATE_DIR"] = tempfile.mkdtemp()
+from opswright.cli import main
+for command in {commands!r}:
+    try:
+        main(command.split())
+    except SystemExit:
+        pass
+"""
+
+
+def test_a_command_that_only_looks_loads_neither_the_protocol_nor_what_runs_plans() -> None:
+    looking = [
+        "--help", "status", "status run-1", "blueprints", "pause run-1", "cancel run-1",
+        "approve run-1", "sandbox status",
+    ]  # fmt: skip
+    not_needed = {*HEAVY, *PROTOCOL, "opswright.session"} - {"sqlalchemy", "yaml"}
+    assert loaded_by(COMMANDS.format(commands=looking), sorted(not_needed)) == set()

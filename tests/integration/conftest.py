@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from opswright import sandbox
-from opswright.sandbox import REGION, Sandbox
-from opswright.session import sandbox_dir
+from opswright.sandbox import REGION, Sandbox, sandbox_dir
 
 
 @dataclass(frozen=True)

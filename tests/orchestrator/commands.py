@@ -11,7 +11,7 @@ from typing import Any
 
 from opswright.plan import Plan
 from opswright.runs import Run, StepOutcome
-from opswright.session import store_in
+from opswright.store import store_in
 from opswright_core.settings import state_directory
 
 OPSWRIGHT = [sys.executable, "-m", "opswright"]

@@ -23,7 +23,7 @@ from tests.orchestrator.terminal import Terminal
 from opswright.facade.server import create_server
 from opswright.plan import Plan
 from opswright.runs import Run, now
-from opswright.session import store_in
+from opswright.store import store_in
 from opswright_core.settings import Settings
 
 # The client's methods of the older era warn that there is a newer one.

@@ -12,7 +12,7 @@ import pytest
 from tests.orchestrator.team import make, plan_of
 
 from opswright.plan import Plan
-from opswright.session import store_in
+from opswright.store import store_in
 
 DRIVE = Path(__file__).with_name("drive.py")
 

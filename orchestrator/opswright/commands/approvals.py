@@ -4,15 +4,13 @@ import contextlib
 
 from opswright.commands.exit_codes import DONE
 from opswright.commands.terminal import guarded, say
-from opswright.handing_over import queue
 from opswright.plan import PlanError, in_order
 from opswright.runs import Run, StepOutcome
-from opswright.session import sandbox_dir, store_in
-from opswright.store import RunStore
+from opswright.sandbox import sandbox_dir
+from opswright.store import RunStore, store_in
 from opswright_core.asker import os_user
 from opswright_core.errors import NotFoundError
 from opswright_core.journal import Journal
-from opswright_core.runtime import Runtime
 from opswright_core.settings import Settings, state_directory
 from opswright_core.text import clean
 
@@ -73,6 +71,8 @@ async def _go_on(store: RunStore, run: Run) -> str:
     """Hand a run that waits back to the workers; one that lives goes on by itself."""
     now = store.load(run.run_id)
     if now.status == "waiting" and now.detached:
+        from opswright.handing_over import queue
+
         begun = any(o.status != "pending" for o in store.steps(now).values())
         await queue(store, state_directory(), now, again=begun)
         return "A worker goes on with it."
@@ -96,6 +96,7 @@ def _is_out_of_band(outcome: StepOutcome) -> bool:
 def _approve_change(change_id: str) -> str | None:
     """Approve a change in a journal here; None when none has it. Raises ApprovalError."""
     from opswright_core.approvals import grant, tell_granted
+    from opswright_core.runtime import Runtime
 
     for state_dir in (state_directory(), sandbox_dir(state_directory())):
         if (state_dir / "journal.db").is_file():

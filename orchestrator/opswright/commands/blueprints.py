@@ -15,7 +15,7 @@ from opswright.commands.terminal import console_for, guarded, print_json, say
 from opswright.library import Entry, Library, Record, as_yaml, from_yaml
 from opswright.plan import PlanError
 from opswright.render.styles import show_heading, show_rows
-from opswright.session import store_in
+from opswright.store import store_in
 from opswright_core.settings import state_directory
 
 

@@ -8,27 +8,28 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from opswright.commands.exit_codes import INTERRUPTED, OF_STATUS
 from opswright.commands.terminal import ask, print_event, print_json, someone_is_here
-from opswright.handing_over import queue
 from opswright.options import Going, Output
 from opswright.plan import Step
 from opswright.render.progress import Events, Progress, Watcher
 from opswright.render.reports import show_report
 from opswright.report import make_report
 from opswright.runs import NO_LIMITS, Budget, Run
-from opswright.session import Session
+
+if TYPE_CHECKING:
+    from opswright.session import Session
 
 LOOK_SECONDS = 0.5
 """How often a plan that waits looks whether it was approved in another process."""
 
 
 async def carry_out(
-    session: Session,
+    session: "Session",
     run: Run,
     console: Console,
     *,
@@ -44,6 +45,8 @@ async def carry_out(
         if approved is None:
             run = session.store.change(run.run_id, status="waiting", detached=going.detach)
         elif going.detach:
+            from opswright.handing_over import queue
+
             run = await queue(session.store, session.place.state_dir, approved, again=resumed)
         else:
             run = await _execute(session, approved, console, going, output, resumed)
@@ -65,7 +68,7 @@ async def carry_out(
 
 
 async def _execute(
-    session: Session, run: Run, console: Console, going: Going, output: Output, resumed: bool
+    session: "Session", run: Run, console: Console, going: Going, output: Output, resumed: bool
 ) -> Run:
     questions = asyncio.Lock()
 
@@ -100,7 +103,7 @@ def watcher(console: Console, run: Run, output: Output) -> Progress | Events:
 
 
 async def _approval(
-    session: Session, run: Run, console: Console, going: Going, *, quiet: bool
+    session: "Session", run: Run, console: Console, going: Going, *, quiet: bool
 ) -> Run | None:
     """The approved run; None when a person has to approve and none is there."""
     if run.approved_hash == run.plan.approval_hash:
@@ -144,7 +147,7 @@ async def _approval(
         elsewhere.cancel()
 
 
-async def _approved_elsewhere(session: Session, run: Run) -> Run:
+async def _approved_elsewhere(session: "Session", run: Run) -> Run:
     """Wait until `opswright approve` has said yes to this very plan."""
     while True:
         now = await asyncio.to_thread(session.store.load, run.run_id)
@@ -167,7 +170,7 @@ async def _ask(
 
 
 @contextlib.contextmanager
-def _resumable(session: Session, run: Run, progress: Watcher) -> Iterator[None]:
+def _resumable(session: "Session", run: Run, progress: Watcher) -> Iterator[None]:
     """On Ctrl-C leave at once, as a crash would, since the record is true; say how to go on."""
 
     def stop() -> None:

@@ -10,7 +10,8 @@ from opswright import sandbox
 from opswright.commands.terminal import busy
 from opswright.plan import Plan
 from opswright.projection import KNOWLEDGE
-from opswright.session import Place, Session, opened, sandbox_dir
+from opswright.sandbox import sandbox_dir
+from opswright.session import Place, Session, opened
 from opswright_core.settings import state_directory
 
 

@@ -14,7 +14,8 @@ from opswright.plan import PlanError
 from opswright.planning import PlannerName
 from opswright.render.plans import show_plan
 from opswright.runs import Run
-from opswright.session import place_of, store_in
+from opswright.session import place_of
+from opswright.store import store_in
 from opswright_core.settings import state_directory
 
 

@@ -3,7 +3,7 @@
 from opswright import sandbox
 from opswright.commands.exit_codes import DONE
 from opswright.commands.terminal import guarded, say
-from opswright.session import sandbox_dir
+from opswright.sandbox import sandbox_dir
 from opswright_core.settings import state_directory
 
 

@@ -9,8 +9,7 @@ from opswright.commands.terminal import console_for, guarded, print_event, print
 from opswright.options import Output
 from opswright.render.runs import show_runs, show_status
 from opswright.runs import Run, StepOutcome
-from opswright.session import store_in
-from opswright.store import RunStore
+from opswright.store import RunStore, store_in
 from opswright_core.settings import state_directory
 
 LOOK_SECONDS = 0.25

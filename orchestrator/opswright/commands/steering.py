@@ -8,8 +8,7 @@ from opswright.commands.exit_codes import DONE, OF_STATUS
 from opswright.commands.terminal import guarded, say
 from opswright.plan import PlanError
 from opswright.runs import Run, StepOutcome
-from opswright.session import store_in
-from opswright.store import RunStore
+from opswright.store import RunStore, store_in
 from opswright_core.journal import process_identity
 from opswright_core.settings import state_directory
 

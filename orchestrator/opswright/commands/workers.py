@@ -10,7 +10,7 @@ from opswright.commands.terminal import console_for, guarded, print_event
 from opswright.options import Output
 from opswright.render.styles import mark_of
 from opswright.runs import StepOutcome
-from opswright.session import store_in
+from opswright.store import store_in
 from opswright.worker import Worker
 from opswright_core.settings import state_directory
 

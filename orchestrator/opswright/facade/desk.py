@@ -14,7 +14,8 @@ from typing import Any
 from opswright.facade.answers import ON_THE_WAY
 from opswright.plan import PlanError, Step
 from opswright.runs import Run, StepOutcome
-from opswright.session import Place, Session, opened, store_in
+from opswright.session import Place, Session, opened
+from opswright.store import store_in
 
 LOOK_SECONDS = 0.5
 """How often a run that is waited for is looked at."""

@@ -16,7 +16,8 @@ from opswright.facade import tools
 from opswright.facade.approvals import Approvals
 from opswright.facade.desk import Desk
 from opswright.facade.resources import add_run_resources, publish
-from opswright.session import Place, sandbox_dir
+from opswright.sandbox import sandbox_dir
+from opswright.session import Place
 from opswright_core.server import build_server
 from opswright_core.settings import Settings
 from opswright_core.tools import delegating_tool, read_tool, record_tool

@@ -16,8 +16,8 @@ from mcp_types import (
 )
 
 from opswright_core.errors import BadInputError, OpswrightError
+from opswright_core.guard import ERROR_CHARACTERS
 from opswright_core.runtime import enter
-from opswright_core.server import ERROR_CHARACTERS
 from opswright_core.text import clean
 from opswright_knowledge.addresses import RUN_PARTS, SCHEME, concerned
 from opswright_knowledge.following import Follower
