@@ -1,7 +1,9 @@
 """A store that goes away says so, and is there again with all that it acknowledged."""
 
+import asyncio
+import functools
+import itertools
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from opswright_core.errors import OpswrightError
 from opswright_core.settings import Settings
 from opswright_knowledge.records import HOST, ResourceRecord
 from opswright_knowledge.server import create_server
+from opswright_knowledge.storage.unit_of_work import UnitOfWork
 from opswright_knowledge.store import Store
 
 
@@ -60,44 +63,45 @@ async def test_an_outage_is_told_and_over_when_the_database_is_back(
         assert again.structured_content["revision"] == entry["revision"] + 1
 
 
-def test_a_crash_of_the_database_amid_writes_loses_nothing_acknowledged(
+async def test_a_crash_of_the_database_amid_writes_loses_nothing_acknowledged(
     running: Postgres, postgres_url: str
 ) -> None:
     store = Store(postgres_url)
     acknowledged: list[str] = []
     refused: list[str] = []
-    enough, over = threading.Event(), threading.Event()
+    over = asyncio.Event()
 
-    def write(thread: int) -> None:
-        number = 0
-        while not over.is_set():
-            number += 1
-            name = f"{thread}-{number}"
+    def put(records: list[ResourceRecord], unit: UnitOfWork) -> None:
+        unit.resources.put(records)
+
+    async def write(writer: int) -> None:
+        for number in itertools.count():
+            if over.is_set():
+                return
+            records = [ResourceRecord(type="t", id=f"{writer}-{number}")]
             try:
-                with store.writing(HOST) as unit:
-                    unit.resources.put([ResourceRecord(type="t", id=name)])
+                await store.write(HOST, functools.partial(put, records))
             except OpswrightError as exc:
                 refused.append(str(exc))
-                over.wait(0.05)
+                await asyncio.sleep(0.05)
                 continue
-            acknowledged.append(name)
-            if len(acknowledged) >= 50:
-                enough.set()
+            acknowledged.append(records[0].id)
 
-    writers = [threading.Thread(target=write, args=(thread,)) for thread in range(4)]
-    for writer in writers:
-        writer.start()
+    async def more(many: int) -> None:
+        goal = len(acknowledged) + many
+        while len(acknowledged) < goal:
+            await asyncio.sleep(0.01)
+
+    writers = [asyncio.create_task(write(number)) for number in range(4)]
     try:
-        assert enough.wait(60)
-        running.stop()
-        running.start()
+        await asyncio.wait_for(more(50), 60)
+        await asyncio.to_thread(running.stop)
+        await asyncio.to_thread(running.start)
         before = len(acknowledged)
-        enough.clear()
-        assert enough.wait(60)
+        await asyncio.wait_for(more(50), 60)
     finally:
         over.set()
-        for writer in writers:
-            writer.join(60)
+        await asyncio.gather(*writers)
     assert refused
     assert len(acknowledged) > before
     assert all("cannot be used" in why for why in refused)

@@ -1,8 +1,10 @@
 """Many writers, one store: nothing lost, nothing half done."""
 
+import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from fastmcp.client.transports import StdioTransport
 
 from opswright_core.errors import ConflictError
 from opswright_knowledge.records import HOST, ResourceRecord
+from opswright_knowledge.storage.unit_of_work import UnitOfWork
 from opswright_knowledge.store import Store
 
 WRITER = Path(__file__).with_name("writer.py")
@@ -20,8 +23,8 @@ WRITES = 200
 BATCHES, BATCH, UNDER_WAY = 100, 10, 5
 
 
-def start(url: str, name: str, count: Any, batch: Any, threads: int = 1) -> Any:
-    command = [sys.executable, str(WRITER), url, name, str(count), str(batch), str(threads)]
+def start(url: str, name: str, count: Any, batch: Any, under_way: int = 1) -> Any:
+    command = [sys.executable, str(WRITER), url, name, str(count), str(batch), str(under_way)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -104,27 +107,93 @@ def test_eight_threads_lose_no_update(url: str) -> None:
     assert revisions == list(range(1, 2 * 8 * WRITES + 1))
 
 
-def test_compare_and_set_from_many_threads_counts_every_success_once(url: str) -> None:
+async def test_compare_and_set_under_way_at_once_counts_every_success_once(url: str) -> None:
     store = Store(url)
+    numbers = iter(range(100))
 
-    def add(_: int) -> None:
-        while True:
-            with store.reading() as unit:
-                entry = unit.context.get("s", "n")
-            value, revision = (entry.value, entry.revision) if entry else (0, 0)
-            try:
-                with store.writing(HOST) as unit:
-                    unit.context.put("s", "n", value + 1, revision)
-            except ConflictError:
-                continue
-            return
+    async def add() -> None:
+        for _ in numbers:
+            while not await counted_up():
+                pass
 
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(add, range(100)))
+    async def counted_up() -> bool:
+        with store.reading() as unit:
+            entry = unit.context.get("s", "n")
+        value, revision = (entry.value, entry.revision) if entry else (0, 0)
+        try:
+            await store.write(HOST, lambda unit: unit.context.put("s", "n", value + 1, revision))
+        except ConflictError:
+            return False
+        return True
+
+    await asyncio.gather(*(add() for _ in range(8)))
     with store.reading() as unit:
         entry = unit.context.get("s", "n")
     assert entry is not None
     assert entry.value == 100
+    store.close()
+
+
+def put(name: str, then: Callable[[UnitOfWork], Any] = lambda _: None) -> Any:
+    def work(unit: UnitOfWork) -> int:
+        revision = unit.resources.put([ResourceRecord(type="t", id=name)]).revision
+        then(unit)
+        return revision
+
+    return work
+
+
+async def together(store: Store, *works: Any) -> list[Any]:
+    """What comes of work that waited for the same turn."""
+    with store.writing(HOST):
+        under_way = [asyncio.ensure_future(store.write(HOST, work)) for work in works]
+        await asyncio.sleep(0.2)
+    return await asyncio.gather(*under_way, return_exceptions=True)
+
+
+async def test_of_writes_that_are_committed_together_each_is_all_or_nothing(url: str) -> None:
+    store = Store(url)
+
+    def fail(_: UnitOfWork) -> None:
+        raise ZeroDivisionError
+
+    one, failed, other = await together(store, put("a"), put("b", fail), put("c"))
+    assert (one, other) == (1, 2)
+    assert isinstance(failed, ZeroDivisionError)
+    assert contents(url)[1:] == (["a", "c"], [1, 2])
+    store.close()
+
+
+async def test_what_ends_the_transaction_fails_those_before_and_not_those_after(url: str) -> None:
+    store = Store(url)
+
+    def end(unit: UnitOfWork) -> None:
+        driver: Any = unit.connection.connection.dbapi_connection
+        if driver.__class__.__module__.startswith("psycopg"):
+            driver.close()
+        else:
+            driver.rollback()  # as SQLite does when the disk is full
+        unit.changes.keys_after(0, limit=1)
+        raise ZeroDivisionError
+
+    before, ending, after = await together(store, put("a"), put("b", end), put("c"))
+    assert isinstance(before, Exception)
+    assert isinstance(ending, Exception)
+    assert after == 1
+    assert contents(url)[1:] == (["c"], [1])
+    store.close()
+
+
+async def test_a_write_that_was_called_off_before_its_turn_writes_nothing(url: str) -> None:
+    store = Store(url)
+    with store.writing(HOST):
+        first, called_off = (asyncio.ensure_future(store.write(HOST, put(name))) for name in "ab")
+        await asyncio.sleep(0.2)  # they wait for their turn by now
+        called_off.cancel()
+        await asyncio.wait([called_off])
+    assert await first == 1
+    assert await store.write(HOST, put("c")) == 2
+    assert contents(url)[1] == ["a", "c"]
     store.close()
 
 

@@ -1,11 +1,12 @@
 """The store as tools see it: opened at the first use, so that a server starts quickly."""
 
+import asyncio
 import copy
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from opswright_core.namespaces import call_namespace
 from opswright_core.runtime import runtime
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from opswright_knowledge.storage.dialect import News
     from opswright_knowledge.storage.unit_of_work import UnitOfWork
 
+T = TypeVar("T")
 Clock = Callable[[], datetime]
 
 DEFAULT_NAMESPACE = "default"
@@ -52,6 +54,19 @@ class Store:
         """
         return self._opening.database().writing(self.namespace, by or HOST, self.clock())
 
+    async def write(self, by: Provenance | None, work: "Callable[[UnitOfWork], T]") -> T:
+        """Do some work in a write transaction; its answer is there when all of it is on disk.
+
+        It is done in another thread, without the context of the caller. What waits meanwhile is
+        committed together, each all or nothing by itself. Raises what `work` raises, and
+        OpswrightError when the database cannot be used, with what to do.
+        """
+        database = self._opening.opened
+        if database is None:
+            database = await asyncio.to_thread(self._opening.database)
+        now = self.clock()
+        return await asyncio.wrap_future(database.write(self.namespace, by or HOST, now, work))
+
     def reading(self) -> "AbstractContextManager[UnitOfWork]":
         """A read transaction: everything in it is seen at one moment."""
         return self._opening.database().reading(self.namespace, self.clock())
@@ -71,21 +86,21 @@ class _Opening:
     def __init__(self, url: str) -> None:
         self._url = url
         self._lock = threading.Lock()
-        self._database: Database | None = None
+        self.opened: Database | None = None
 
     def database(self) -> "Database":
         with self._lock:
-            if self._database is None:
+            if self.opened is None:
                 from opswright_knowledge.storage.database import Database
 
-                self._database = Database(self._url)
-            return self._database
+                self.opened = Database(self._url)
+            return self.opened
 
     def close(self) -> None:
         with self._lock:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
+            if self.opened is not None:
+                self.opened.close()
+                self.opened = None
 
 
 def knowledge() -> Store:

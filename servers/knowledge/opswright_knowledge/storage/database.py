@@ -2,9 +2,11 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
@@ -20,6 +22,11 @@ from opswright_knowledge.storage.upgrade import upgrade
 
 NOWHERE = 0
 """The number of a namespace that nothing was written to yet."""
+
+WRITERS = 8
+"""Namespaces of one PostgreSQL that are written to at a time; a SQLite file has one writer."""
+
+T = TypeVar("T")
 
 TROUBLE = (sqlite3.Error, DBAPIError, NoConnectionError)
 
@@ -37,6 +44,7 @@ class Database:
         self._opening = threading.Lock()
         self._lanes: dict[str, Lane] = {}
         self._numbers: dict[str, int] = {}
+        self._threads = ThreadPoolExecutor(WRITERS, thread_name_prefix="knowledge writer")
         try:
             self._engine = self._dialect.engine()
             try:
@@ -51,16 +59,48 @@ class Database:
     def writing(self, namespace: str, by: Provenance, now: datetime) -> Iterator[UnitOfWork]:
         """A write transaction, alone from its first statement on; on disk when it ends well."""
         try:
-            with self._lane(namespace).transaction() as connection:
-                number = self._numbers.get(namespace) or self._named(connection, namespace)
-                self._dialect.lock(connection, number)
-                unit = UnitOfWork(connection, self._dialect, number, by, now)
+            with (
+                self._lane(namespace).transaction() as connection,
+                self._unit(connection, namespace, by, now) as unit,
+            ):
                 yield unit
-                if unit.has_news:
-                    self._dialect.announce(connection)
         except TROUBLE as exc:
             raise self._dialect.explain(exc) from exc
-        self._numbers[namespace] = number
+        self._numbers[namespace] = unit.namespace
+
+    def write(
+        self, namespace: str, by: Provenance, now: datetime, work: Callable[[UnitOfWork], T]
+    ) -> Future[T]:
+        """Do some work in a write transaction, soon; its answer is there when it is on disk.
+
+        What waits is committed together, each all or nothing by itself.
+        """
+        numbers: list[int] = []
+
+        def within(connection: Connection) -> T:
+            with self._unit(connection, namespace, by, now) as unit:
+                numbers.append(unit.namespace)
+                return work(unit)
+
+        def note(answer: Future[T]) -> None:
+            if not answer.cancelled() and answer.exception() is None:
+                self._numbers[namespace] = numbers[-1]
+
+        answer = self._lane(namespace).submit(within)
+        if namespace not in self._numbers:
+            answer.add_done_callback(note)
+        return answer
+
+    @contextmanager
+    def _unit(
+        self, connection: Connection, namespace: str, by: Provenance, now: datetime
+    ) -> Iterator[UnitOfWork]:
+        number = self._numbers.get(namespace) or self._named(connection, namespace)
+        self._dialect.lock(connection, number)
+        unit = UnitOfWork(connection, self._dialect, number, by, now)
+        yield unit
+        if unit.has_news:
+            self._dialect.announce(connection)
 
     @contextmanager
     def reading(self, namespace: str, now: datetime) -> Iterator[UnitOfWork]:
@@ -92,9 +132,18 @@ class Database:
         with self._opening:
             if name not in self._lanes:
                 self._lanes[name] = Lane(
-                    lambda: self._engine.connect().execution_options(**self._dialect.writing())
+                    lambda: self._engine.connect().execution_options(**self._dialect.writing()),
+                    self._told,
+                    self._threads,
                 )
             return self._lanes[name]
+
+    def _told(self, exc: BaseException) -> BaseException:
+        if not isinstance(exc, TROUBLE):
+            return exc
+        told = self._dialect.explain(exc)
+        told.__cause__ = exc
+        return told
 
     def _named(self, connection: Connection, namespace: str) -> int:
         """The number of a namespace, made when it is new."""
@@ -105,7 +154,8 @@ class Database:
         return _number(connection, namespace)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Finish what was begun, and close every connection."""
+        self._threads.shutdown()
         self._engine.dispose()
 
 

@@ -15,7 +15,7 @@ Scope = Annotated[Name, Field(description="Like env:prod")]
 
 
 @record_tool
-def set_context(
+async def set_context(
     scope: Scope,
     key: Annotated[Name, Field(description="Name of the value")],
     value: Annotated[Any, Field(description="JSON; null removes")],
@@ -23,8 +23,9 @@ def set_context(
     by: By = None,
 ) -> Recorded:
     """Set a shared value; with expected_revision only if nobody changed it since."""
-    with knowledge().writing(by) as store:
-        return store.context.put(scope, key, value, expected_revision)
+    return await knowledge().write(
+        by, lambda store: store.context.put(scope, key, value, expected_revision)
+    )
 
 
 @read_tool

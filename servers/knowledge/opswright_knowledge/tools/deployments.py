@@ -30,7 +30,7 @@ class DeploymentRecorded(BaseModel):
 
 
 @record_tool
-def record_deployment(
+async def record_deployment(
     application: Annotated[Name, Field(description="What was deployed")],
     environment: Annotated[Name, Field(description="Where to, like prod")],
     version: Annotated[Name, Field(description="Like v1.2.0")],
@@ -61,8 +61,7 @@ def record_deployment(
         status=status,
         **{key: value for key, value in sent.items() if value is not None},
     )
-    with knowledge().writing(by) as store:
-        made, recorded = store.deployments.record(record)
+    made, recorded = await knowledge().write(by, lambda store: store.deployments.record(record))
     return DeploymentRecorded(revision=recorded.revision, deployment_id=made)
 
 

@@ -33,7 +33,7 @@ class Remembered(BaseModel):
 
 
 @record_tool
-def remember(
+async def remember(
     agent: Annotated[Name, Field(description="Whose; * for all")],
     memories: Annotated[
         list[MemoryRecord],
@@ -46,8 +46,7 @@ def remember(
     by: By = None,
 ) -> Remembered:
     """Keep what is worth knowing later. The same text again renews it."""
-    with knowledge().writing(by) as store:
-        ids, recorded = store.memories.put(agent, memories)
+    ids, recorded = await knowledge().write(by, lambda store: store.memories.put(agent, memories))
     return Remembered(revision=recorded.revision, memory_ids=ids)
 
 
@@ -89,9 +88,8 @@ def recall(
 
 
 @record_tool(toolset="more")
-def forget_memory(
+async def forget_memory(
     memory_id: Annotated[Sought, Field(description="From recall", max_length=60)], by: By = None
 ) -> Recorded:
     """Delete one memory for good."""
-    with knowledge().writing(by) as store:
-        return store.memories.forget(memory_id)
+    return await knowledge().write(by, lambda store: store.memories.forget(memory_id))

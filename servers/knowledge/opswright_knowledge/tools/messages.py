@@ -32,7 +32,7 @@ class Sent(BaseModel):
 
 
 @record_tool
-def send_message(
+async def send_message(
     sender: Annotated[Name, Field(description="Agent that sends")],
     recipient: Annotated[Name, Field(description="Agent; * for all")],
     content: Annotated[str, Field(description="Text", min_length=1, max_length=4000)],
@@ -49,8 +49,9 @@ def send_message(
         data=data or {},
         in_reply_to=in_reply_to,
     )
-    with knowledge().writing(by) as store:
-        message_id, thread, recorded = store.messages.send(sender, record)
+    message_id, thread, recorded = await knowledge().write(
+        by, lambda store: store.messages.send(sender, record)
+    )
     return Sent(revision=recorded.revision, message_id=message_id, thread=thread)
 
 
@@ -84,10 +85,9 @@ def read_messages(
 
 
 @record_tool
-def acknowledge_messages(
+async def acknowledge_messages(
     ids: Annotated[list[Sought], Field(description="message_ids", min_length=1, max_length=100)],
     by: By = None,
 ) -> Recorded:
     """Mark messages as dealt with. For one to all, `by.agent` says for whom."""
-    with knowledge().writing(by) as store:
-        return store.messages.acknowledge(ids)
+    return await knowledge().write(by, lambda store: store.messages.acknowledge(ids))

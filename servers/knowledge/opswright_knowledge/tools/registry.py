@@ -26,7 +26,7 @@ Cursor = Annotated[str | None, Field(description="From the last page", max_lengt
 
 
 @record_tool
-def record_resources(
+async def record_resources(
     resources: Annotated[
         list[ResourceRecord],
         Field(
@@ -39,20 +39,18 @@ def record_resources(
     by: By = None,
 ) -> Recorded:
     """Record what exists, all or nothing. Fields left out keep their value."""
-    with knowledge().writing(by) as store:
-        return store.resources.put(resources)
+    return await knowledge().write(by, lambda store: store.resources.put(resources))
 
 
 @record_tool(toolset="more")
-def mark_deleted(
+async def mark_deleted(
     resources: Annotated[
         list[ResourceKey], Field(description="By type and id", min_length=1, max_length=1000)
     ],
     by: By = None,
 ) -> Marked:
     """Note that recorded resources are gone; this deletes nothing in the cloud."""
-    with knowledge().writing(by) as store:
-        return store.resources.mark_deleted(resources)
+    return await knowledge().write(by, lambda store: store.resources.mark_deleted(resources))
 
 
 @read_tool

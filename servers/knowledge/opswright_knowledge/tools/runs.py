@@ -20,7 +20,7 @@ class ShownRun(Run):
 
 
 @record_tool(toolset="more")
-def record_run(
+async def record_run(
     run_id: Annotated[Name, Field(description="The caller's own id")],
     goal: Annotated[str | None, Field(description="What for; needed once", max_length=4000)] = None,
     status: Annotated[str | None, Field(description="How it stands", max_length=40)] = None,
@@ -31,8 +31,7 @@ def record_run(
 ) -> Recorded:
     """Record a run or its news. What is left out stays."""
     fields = {"goal": goal, "status": status, "plan": plan, "steps": steps, "report": report}
-    with knowledge().writing(by) as store:
-        return store.runs.record(run_id, fields)
+    return await knowledge().write(by, lambda store: store.runs.record(run_id, fields))
 
 
 @read_tool(toolset="more")
