@@ -2,17 +2,21 @@
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.aws_devops.conftest import Agent
+from tests.aws_devops.terraform_schemas import attributes, blocks_of, faults
 from tests.conftest import need
 
 from opswright_aws_devops.cloudformation.lint import is_installed, lint
 from opswright_aws_devops.cloudformation.templates import parsed
 from opswright_aws_devops.export.intent import Place
+from opswright_aws_devops.export.script.writing import FUNCTIONS
 from opswright_aws_devops.export.steps import BUILDERS
 from opswright_aws_devops.export.terraform import resource_type, snake_case
 from opswright_aws_devops.network_checks import Network, judge_network, load_network
@@ -191,39 +195,52 @@ async def test_a_template_keeps_data_and_holds_no_secret(agent: Agent, tmp_path:
 async def test_terraform_refers_by_address_and_guards_data(agent: Agent, tmp_path: Path) -> None:
     text = await text_of(agent, tmp_path / "main.tf", WHOLE, format="terraform")
     assert 'resource "awscc_ec2_vpc" "network_vpc" {' in text
-    assert "vpc_id = awscc_ec2_vpc.network_vpc.vpc_id" in text
+    assert re.search(r"vpc_id += awscc_ec2_vpc\.network_vpc\.vpc_id", text)
     assert "assume_role_policy_document = jsonencode({" in text
     assert text.count("prevent_destroy = true") == 2
     assert 'output "network_public_subnet_ids"' in text
 
 
-async def test_every_name_in_terraform_is_of_the_type_s_schema(
+async def test_terraform_is_what_the_provider_s_schemas_take(agent: Agent, tmp_path: Path) -> None:
+    """Parsed; each attribute's name, nesting and type, what is required, what is read-only."""
+    need("cfn-lint", is_installed(), "the extra lint is not installed")
+    text = await text_of(agent, tmp_path / "main.tf", WHOLE, format="terraform")
+    types = {resource_type(kind): kind for kind in FUNCTIONS}
+    assert len(blocks_of(text)) == text.count('\nresource "')
+    assert faults(text, types) == []
+    for kind, attribute in re.findall(r"[\[ ](awscc_\w+)\.\w+\.([\w.]+)", text):
+        assert attribute in attributes(types[kind]), (kind, attribute)
+
+
+WRONG = [
+    ("versioning_configuration = {", "versioning = {", "has no versioning"),
+    (r"status += \"Enabled\"", "state = 1", "has no state"),
+    (r"block_public_acls +=", "block_public_acls = [] #", "is no boolean"),
+    (r"bucket_name +=", "arn = 1\n bucket_name =", "arn is read-only"),
+    (r"\n  bucket +=", "\n  x =", "lacks bucket"),
+    (r"jsonencode\(", "tostring(", "policy_document is no JSON"),
+]
+
+
+async def test_those_schemas_find_what_is_wrong(agent: Agent) -> None:
+    need("cfn-lint", is_installed(), "the extra lint is not installed")
+    text = (await agent.call("export_application", steps=[BUCKET], format="terraform"))["text"]
+    types = {resource_type(kind): kind for kind in FUNCTIONS}
+    for written, instead, said in WRONG:
+        odd, times = re.subn(written, instead, text, count=1)
+        assert times == 1, written
+        assert any(said in fault for fault in faults(odd, types)), said
+
+
+async def test_terraform_s_own_formatter_finds_nothing_to_change(
     agent: Agent, tmp_path: Path
 ) -> None:
-    """The provider's attributes are the schema's properties; cfn-lint carries the schemas."""
-    need("cfn-lint", is_installed(), "the extra lint is not installed")
-    import cfnlint
-
-    text = await text_of(agent, tmp_path / "main.tf", WHOLE, format="terraform")
-    folder = Path(str(cfnlint.__file__)).parent / "data" / "schemas"
-    files: dict[str, str] = json.loads((folder / "providers" / "eu-west-1.json").read_text())
-    known = {
-        resource_type(kind): {
-            snake_case(name)
-            for name in json.loads((folder / "resources" / f"{file}.json").read_text())[
-                "properties"
-            ]
-        }
-        for kind, file in files.items()
-        if kind.count("::") == 2 and kind.startswith("AWS::")
-    }
-    blocks = re.findall(r'^resource "(\w+)" "\w+" \{\n(.*?)^\}', text, re.M | re.S)
-    assert len(blocks) == text.count('\nresource "')
-    for kind, body in blocks:
-        names = set(re.findall(r"^  (\w+) = ", body, re.M)) - {"depends_on"}
-        assert names <= known[kind], kind
-    for kind, attribute in re.findall(r"= (awscc_\w+)\.\w+\.(\w+)", text):
-        assert attribute in known[kind], (kind, attribute)
+    program = shutil.which("terraform") or shutil.which("tofu")
+    need("terraform", program is not None, "neither terraform nor tofu is installed")
+    await text_of(agent, tmp_path / "main.tf", WHOLE, format="terraform")
+    command = [str(program), "fmt", "-check", "-diff", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -314,4 +331,4 @@ async def test_text_that_terraform_would_take_for_its_own_is_escaped(
     arguments = {**BALANCER["arguments"], "health_check_path": '/%{if}"'}  # type: ignore[dict-item]
     steps = [NETWORK, GROUPS, {**BALANCER, "arguments": arguments}]
     text = await text_of(agent, tmp_path / "main.tf", steps, format="terraform")
-    assert 'health_check_path = "/%%{if}\\""' in text
+    assert '= "/%%{if}""' in text

@@ -7,7 +7,7 @@ identifiers for an import. So the mapping is mechanical and leaves nothing out, 
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from opswright_aws_devops.export.model import (
     DOCUMENTS,
@@ -66,11 +66,14 @@ def _lines(assembly: Assembly) -> Iterator[str]:
 
 def _resource(part: Part, types: Mapping[str, str]) -> Iterator[str]:
     yield f'resource "{resource_type(part.type)}" "{snake_case(part.key)}" {{'
-    for name, value in part.properties.items():
-        written = _document(value, types) if name in DOCUMENTS else _value(value, types, 2)
-        yield f"  {snake_case(name)} = {written}"
+    lines = [
+        (snake_case(name), _property(name, value, types, 2))
+        for name, value in part.properties.items()
+    ]
     if part.depends_on:
-        yield f"  depends_on = [{', '.join(_address(key, types) for key in part.depends_on)}]"
+        others = ", ".join(_address(key, types) for key in part.depends_on)
+        lines.append(("depends_on", f"[{others}]"))
+    yield from _aligned(lines, "  ")
     if part.holds_data:
         yield "  lifecycle {"
         yield "    prevent_destroy = true"
@@ -97,18 +100,43 @@ def _value(value: Value, types: Mapping[str, str], indent: int, *, raw: bool = F
     if isinstance(value, Zone):
         return _text(value.name)
     if isinstance(value, Mapping):
-        inner = (
-            f"{pad}  {_key(key, raw=raw)} = {_value(item, types, indent + 2, raw=raw)}\n"
+        lines = [
+            (_key(key, raw=raw), _property(key, item, types, indent + 2, raw=raw))
             for key, item in value.items()
-        )
-        return f"{{\n{''.join(inner)}{pad}}}"
+        ]
+        inner = "".join(f"{line}\n" for line in _aligned(lines, f"{pad}  "))
+        return f"{{\n{inner}{pad}}}"
     if isinstance(value, list | tuple):
+        if len(value) > 1 and any(isinstance(item, Mapping) for item in value):
+            items = [_value(item, types, indent + 2, raw=raw) for item in value]
+            return "[\n" + "".join(f"{pad}  {item},\n" for item in items) + f"{pad}]"
         return f"[{', '.join(_value(item, types, indent, raw=raw) for item in value)}]"
     return _text(value) if isinstance(value, str) else json.dumps(value)
 
 
-def _document(value: Value, types: Mapping[str, str]) -> str:
-    return f"jsonencode({_value(value, types, 2, raw=True)})"
+def _property(
+    name: str, value: Value, types: Mapping[str, str], indent: int, *, raw: bool = False
+) -> str:
+    """A property's value; a document of IAM is given as JSON, its own keys as they are."""
+    if name in DOCUMENTS and not raw:
+        return f"jsonencode({_value(value, types, indent, raw=True)})"
+    return _value(value, types, indent, raw=raw)
+
+
+def _aligned(lines: Sequence[tuple[str, str]], pad: str) -> Iterator[str]:
+    """Attributes as `terraform fmt` writes them: the signs of a run of short ones line up.
+
+    A value of several lines ends a run.
+    """
+    run: list[tuple[str, str]] = []
+    for index, line in enumerate(lines):
+        run.append(line)
+        if "\n" in line[1] or index == len(lines) - 1:
+            short = [key for key, value in run if "\n" not in value]
+            width = max(map(len, short), default=0)
+            for key, value in run:
+                yield f"{pad}{key if chr(10) in value else key.ljust(width)} = {value}"
+            run = []
 
 
 def _key(key: str, *, raw: bool) -> str:

@@ -23,7 +23,7 @@ class CreateOnly:
 @lru_cache(maxsize=256)
 def create_only(resource_type: str, region: str) -> CreateOnly | None:
     """What a change of the type's properties leads to; None when no schema is here."""
-    schema = _schema(resource_type, region)
+    schema = schema_of(resource_type, region)
     if schema is None:
         return None
     paths = [_path(pointer) for pointer in schema.get("createOnlyProperties", [])]
@@ -33,7 +33,8 @@ def create_only(resource_type: str, region: str) -> CreateOnly | None:
     return CreateOnly(always, (nested | frozenset(path[0] for path in more)) - always)
 
 
-def _schema(resource_type: str, region: str) -> dict[str, Any] | None:
+def schema_of(resource_type: str, region: str) -> dict[str, Any] | None:
+    """The type's own schema, or None when none is here."""
     found = find_spec("cfnlint")
     if found is None or not found.submodule_search_locations:
         return None
