@@ -331,4 +331,4 @@ async def test_text_that_terraform_would_take_for_its_own_is_escaped(
     arguments = {**BALANCER["arguments"], "health_check_path": '/%{if}"'}  # type: ignore[dict-item]
     steps = [NETWORK, GROUPS, {**BALANCER, "arguments": arguments}]
     text = await text_of(agent, tmp_path / "main.tf", steps, format="terraform")
-    assert '= "/%%{if}""' in text
+    assert '= "/%%{if}\\""' in text
