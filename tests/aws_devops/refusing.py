@@ -1,5 +1,6 @@
 """AWS sessions that refuse chosen operations, as a missing permission would."""
 
+from collections.abc import Callable
 from typing import Any
 
 from opswright_core.aws import HERE, Aws, AwsSessions, AwsTarget
@@ -16,6 +17,8 @@ class RefusingSessions(AwsSessions):
         self.refused: dict[str, int] = {}
         self.sent: list[str] = []
         """Every operation that was let through."""
+        self.once: dict[str, Callable[[], Any]] = {}
+        """What somebody else does as soon as an operation has been answered, one time."""
 
     def open(self, target: AwsTarget = HERE) -> Aws:
         """The session of a target."""
@@ -23,7 +26,12 @@ class RefusingSessions(AwsSessions):
         session = super().open(target)
         if first:
             session.session.events.register("before-call", self._refuse)
+            session.session.events.register("after-call", self._interfere)
         return session
+
+    def _interfere(self, model: Any, **_: Any) -> None:
+        if does := self.once.pop(model.name, None):
+            does()
 
     def _refuse(self, model: Any, **_: Any) -> Any:
         from botocore.awsrequest import AWSResponse

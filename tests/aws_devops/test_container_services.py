@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from opswright_aws_devops.container_images import ecr_image, is_pinned
 from opswright_aws_devops.container_state import (
     ContainerService,
     ServiceState,
@@ -14,7 +15,7 @@ from opswright_aws_devops.container_state import (
     judge_container_service,
 )
 from opswright_aws_devops.listeners import free_priority
-from opswright_aws_devops.task_definitions import check_size, ecr_image, is_pinned
+from opswright_aws_devops.task_definitions import check_size
 from opswright_core.errors import BadInputError, ConflictError, OpswrightError
 
 Clients = Callable[[str], Any]

@@ -207,6 +207,10 @@ _LOOKS_ELSEWHERE_FIRST = {
     "review_application": "its arguments",
     "review_template": "the template",
     "set_scaling": "its arguments",
+    "update_auto_scaling_group": "its arguments",
+    "update_container_service": "its arguments",
+    "update_database": "its arguments",
+    "update_function": "its arguments",
 }
 
 

@@ -61,6 +61,7 @@ VERBS = {
     "release",
     "remember",
     "require",
+    "resize",
     "restore",
     "review",
     "roll",
@@ -71,6 +72,7 @@ VERBS = {
     "summarize",
     "triage",
     "undo",
+    "update",
     "verify",
     "walk",
 }

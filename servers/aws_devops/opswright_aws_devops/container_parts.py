@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from opswright_aws_devops.container_releases import remove_revision
 from opswright_aws_devops.log_groups import LOG_GROUP, find_log_group
 from opswright_aws_devops.lookup import first, if_exists
 from opswright_aws_devops.ownership import REQUEST_TAG, Maker, Request, key, short_name
@@ -244,21 +245,7 @@ class ContainerMaker:
             return arn
 
         def undo(arn: str) -> list[UndoStep]:
-            def listed(status: str) -> tuple[str, dict[str, Any], str]:
-                which = {"familyPrefix": name, "status": status, "sort": "DESC"}
-                return "list_task_definitions", which, f"taskDefinitionArns[?@=='{arn}']"
-
-            what = arn.split("/")[-1]
-            return [
-                self._undo(
-                    f"deregister task definition {what}", "ecs", "deregister_task_definition",
-                    params={"taskDefinition": arn}, gone=listed("ACTIVE"),
-                ),
-                self._undo(
-                    f"delete task definition {what}", "ecs", "delete_task_definitions",
-                    params={"taskDefinitions": [arn]}, gone=listed("INACTIVE"),
-                ),
-            ]  # fmt: skip
+            return remove_revision(arn, self.target, self.a.region)
 
         return Maker(self.rec, self.known).make(TASK, name, create, undo)
 

@@ -41,10 +41,10 @@ class Wanted:
     log_days: int
 
 
-def scaling_of(a: Aws, name: str) -> list[dict[str, Any]]:
+def scaling_of(a: Aws, cluster: str, service: str) -> list[dict[str, Any]]:
     """The scalable targets of a service: one, or none."""
     scaling = a.client("application-autoscaling")
-    which = {"ServiceNamespace": "ecs", "ResourceIds": [f"service/{name}/{name}"]}
+    which = {"ServiceNamespace": "ecs", "ResourceIds": [f"service/{cluster}/{service}"]}
     found: list[dict[str, Any]] = scaling.describe_scalable_targets(**which)["ScalableTargets"]
     return found
 
@@ -84,7 +84,11 @@ def load_state(a: Aws, made: ContainerService, wanted: Wanted) -> ServiceState:
     )
     health = elb.describe_target_health(TargetGroupArn=made.target_group_arn)
     states = [item["TargetHealth"]["State"] for item in health["TargetHealthDescriptions"]]
-    scaling = scaling_of(a, made.service_name) if wanted.max_count > wanted.desired_count else []
+    scaling = (
+        scaling_of(a, made.cluster_name, made.service_name)
+        if wanted.max_count > wanted.desired_count
+        else []
+    )
     return ServiceState(
         service=load_service(a, made.service_name),
         healthy=states.count("healthy"),

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from opswright_aws_devops.container_images import EcrImage, ecr_image
 from opswright_aws_devops.folders import walk
 from opswright_aws_devops.lookup import must_exist
-from opswright_aws_devops.task_definitions import EcrImage, ecr_image
 from opswright_core.aws import Aws
 from opswright_core.errors import BadInputError
 from opswright_core.local_paths import local_path

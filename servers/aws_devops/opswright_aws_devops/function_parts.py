@@ -13,7 +13,7 @@ from opswright_aws_devops.statements import Statement
 from opswright_aws_devops.steps import once_spread, send
 from opswright_core.aws import Aws, AwsTarget, tags_of
 from opswright_core.changes import ResourceRef
-from opswright_core.errors import OpswrightError
+from opswright_core.errors import BadInputError, OpswrightError
 from opswright_core.recorder import Recorder
 from opswright_core.undo import UndoStep, aws_undo
 
@@ -33,6 +33,15 @@ def log_group_name(name: str) -> str:
 def function_arn(a: Aws, name: str) -> str:
     """The ARN of a function of this account and region."""
     return f"arn:{a.partition}:lambda:{a.region}:{a.account_id}:function:{name}"
+
+
+def check_runtime(a: Aws, runtime: str) -> None:
+    """Raise BadInputError for a runtime that Lambda does not have."""
+    known = a.client("lambda").meta.service_model.shape_for("Runtime").enum
+    if runtime not in known:
+        language = runtime.rstrip(".0123456789x")
+        near = [one for one in known if one.startswith(language)] or known
+        raise BadInputError(f"runtime {runtime!r} is not known; try {', '.join(near[-3:])}.")
 
 
 def load_function(a: Aws, name: str) -> dict[str, Any] | None:

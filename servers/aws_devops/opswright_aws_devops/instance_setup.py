@@ -2,8 +2,12 @@
 
 import base64
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from opswright_aws_devops.lookup import must_exist
 from opswright_aws_devops.ownership import Request
 from opswright_core.aws import Aws, is_absent
 from opswright_core.errors import BadInputError
@@ -15,6 +19,16 @@ SESSION_MANAGER_POLICY = "arn:{}:iam::aws:policy/AmazonSSMManagedInstanceCore"
 ROOT_DISK_GB = 10
 ROOT_DEVICE = "/dev/xvda"
 """The name of the first disk in Amazon Linux images."""
+
+NEWEST = "al2023"
+
+ImageName = Annotated[
+    str,
+    Field(
+        description="al2023 (newest), an AMI id, or an SSM parameter that holds one",
+        pattern=r"^(al2023|ami-[0-9a-f]{8,17}|/[A-Za-z0-9._/-]{1,500})$",
+    ),
+]
 
 _FIRST_BOOT = """#!/bin/bash
 # Answers the health check until the first release is deployed.
@@ -32,6 +46,14 @@ EOF
 systemd-run --unit=placeholder --property=DynamicUser=yes --property=Restart=always \\
   --property=AmbientCapabilities=CAP_NET_BIND_SERVICE python3 /opt/placeholder.py
 """
+
+
+@dataclass(frozen=True)
+class Image:
+    """What is booted."""
+
+    id: str
+    root_device: str
 
 
 def find_architecture(a: Aws, instance_type: str) -> str:
@@ -54,6 +76,25 @@ def find_image(a: Aws, instance_type: str) -> str:
     parameter = IMAGE_PARAMETER.format(find_architecture(a, instance_type))
     image_id: str = a.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
     return image_id
+
+
+def choose_image(a: Aws, image: str, instance_type: str) -> Image:
+    """The image of an id, of a parameter, or the newest Amazon Linux. Raises NotFoundError."""
+    newest = find_image(a, instance_type)  # says also whether the region offers the type
+    if image == NEWEST:
+        return Image(newest, ROOT_DEVICE)
+    ec2, image_id = a.client("ec2"), image
+    if image.startswith("/"):
+        ssm = a.client("ssm")
+        image_id = must_exist(
+            f"SSM parameter {image}", lambda: ssm.get_parameter(Name=image)["Parameter"]["Value"]
+        )
+    found = must_exist(
+        f"Image {image_id}", lambda: ec2.describe_images(ImageIds=[image_id])["Images"]
+    )
+    if not found:
+        raise BadInputError(f"Image {image_id} is not one that this account may launch.")
+    return Image(image_id, found[0].get("RootDeviceName") or ROOT_DEVICE)
 
 
 def first_boot(app_port: int) -> str:

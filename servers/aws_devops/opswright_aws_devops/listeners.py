@@ -6,7 +6,7 @@ from typing import Any
 
 from opswright_aws_devops.lookup import must_exist
 from opswright_core.aws import Aws
-from opswright_core.errors import ConflictError
+from opswright_core.errors import BadInputError, ConflictError
 
 EVERYTHING = "/*"
 _FIRST, _FIRST_OF_EVERYTHING, _LAST = 1000, 40_000, 50_000
@@ -39,6 +39,21 @@ def load_listener(a: Aws, arn: str) -> Listener:
     balancers = elb.describe_load_balancers(LoadBalancerArns=[listener["LoadBalancerArn"]])
     rules = a.pages("elbv2", "describe_rules", "Rules", ListenerArn=arn)
     return Listener(listener, balancers["LoadBalancers"][0], rules)
+
+
+def issued_certificate(a: Aws, arn: str) -> dict[str, Any]:
+    """ACM's description of a certificate. Raises NotFoundError, or BadInputError if unissued."""
+    acm = a.client("acm")
+    certificate: dict[str, Any] = must_exist(
+        f"Certificate {arn}",
+        lambda: acm.describe_certificate(CertificateArn=arn)["Certificate"],
+    )
+    if certificate["Status"] != "ISSUED":
+        raise BadInputError(
+            f"Certificate {arn} is {certificate['Status']}; validate its domain first, or name "
+            "another that is issued."
+        )
+    return certificate
 
 
 def paths_of(rule: dict[str, Any]) -> list[str]:

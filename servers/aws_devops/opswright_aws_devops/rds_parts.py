@@ -23,7 +23,7 @@ Kind = Literal["instance", "cluster"]
 InstanceClass = Annotated[str, Field(description="Size", pattern=r"^db\.", max_length=40)]
 Window = Annotated[str, Field(description="Like sun:04:00-sun:05:00 UTC", max_length=19)]
 
-_BROKEN = {"failed", "incompatible-network", "incompatible-parameters", "storage-full"}
+BROKEN = {"failed", "incompatible-network", "incompatible-parameters", "storage-full"}
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MINUTES, _WEEK_MINUTES = 1440, 7 * 1440
 
@@ -194,7 +194,7 @@ def wait_available(a: Aws, rec: Recorder, name: str, *, clusters: bool = False) 
     def ready() -> bool:
         found = load_cluster(a, name) if clusters else load_database(a, name)
         status = (found or {}).get("Status" if clusters else "DBInstanceStatus", "creating")
-        if status in _BROKEN:
+        if status in BROKEN:
             raise OpswrightError(f"Database {name} became {status}; undo_change removes it.")
         return bool(status == "available")
 

@@ -11,6 +11,9 @@ from opswright_aws_devops.bucket_settings import RESTORE_RULE, RuleUndo
 from opswright_aws_devops.cloudformation.stacks import RETURN_STACK
 from opswright_aws_devops.cloudformation.undo import StackUndo
 from opswright_aws_devops.dns.records import RESTORE_RECORD, RecordUndo
+from opswright_aws_devops.function_releases import RETURN_FUNCTION, FunctionUndo
+from opswright_aws_devops.group_releases import RETURN_TEMPLATE, TemplateUndo
+from opswright_aws_devops.instance_types import RETURN_TYPE, TypeUndo
 from opswright_aws_devops.permissions import PERMISSIONS
 from opswright_aws_devops.queue_policies import REMOVE_STATEMENT, StatementUndo
 from opswright_aws_devops.skills import (
@@ -35,6 +38,8 @@ from opswright_aws_devops.tools import (
     certificates,
     container_repositories,
     container_services,
+    container_updates,
+    database_updates,
     databases,
     dns_records,
     drift,
@@ -43,12 +48,15 @@ from opswright_aws_devops.tools import (
     explanation,
     exports,
     flow_logs,
+    function_updates,
     functions,
+    group_updates,
     hosted_zones,
     http_apis,
     instances,
     inventory,
     ipv6,
+    listener_certificates,
     load_balancers,
     network,
     operations,
@@ -56,6 +64,7 @@ from opswright_aws_devops.tools import (
     queues,
     quotas,
     reachability,
+    resizing,
     restore,
     reviews,
     scaling,
@@ -109,15 +118,19 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             databases.create_database,
             aurora.create_aurora_cluster,
             restore.restore_database,
+            database_updates.update_database,
             load_balancers.create_load_balancer,
             web_tier.create_web_tier,
             instances.create_instance,
             scaling.set_scaling,
+            resizing.resize_instance,
+            group_updates.update_auto_scaling_group,
             buckets.create_bucket,
             bucket_options.configure_bucket,
             dns_records.set_dns_record,
             hosted_zones.create_hosted_zone,
             certificates.create_certificate,
+            listener_certificates.set_listener_certificate,
             websites.create_static_website,
             website_files.deploy_website,
             queues.create_queue,
@@ -135,6 +148,8 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             service_roles.create_service_role,
             container_services.create_container_service,
             functions.create_function,
+            container_updates.update_container_service,
+            function_updates.update_function,
             http_apis.create_api,
             private_apis.create_private_api,
             undo_preview.preview_undo,
@@ -175,6 +190,9 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             REMOVE_BUCKET_STATEMENT: BucketStatementUndo(),
             RESTORE_RULE: RuleUndo(),
             RETURN_STACK: StackUndo(),
+            RETURN_TYPE: TypeUndo(),
+            RETURN_FUNCTION: FunctionUndo(),
+            RETURN_TEMPLATE: TemplateUndo(),
         },
     )
     topology.add_pictures(server)

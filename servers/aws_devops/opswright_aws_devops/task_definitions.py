@@ -1,10 +1,10 @@
 """What a Fargate task is: its image, size, environment, logs and execution permissions. Pure."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from opswright_aws_devops.container_images import ecr_image
 from opswright_core.errors import BadInputError
 
 Architecture = Literal["X86_64", "ARM64"]
@@ -19,41 +19,6 @@ FARGATE_MEMORY_MIB: dict[int, Sequence[int]] = {
     16384: range(32768, 122880 + 1, 8192),
 }
 """The memory that each CPU size (1024 units: one vCPU) may have (ECS guide, "Task size")."""
-
-_ECR_IMAGE = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
-    r"(?P<repository>[a-z0-9._/-]+?)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
-)
-
-
-@dataclass(frozen=True)
-class EcrImage:
-    """An image in ECR; it has a tag, a digest or both."""
-
-    account: str
-    region: str
-    repository: str
-    tag: str | None
-    digest: str | None
-
-    @property
-    def id(self) -> dict[str, str]:
-        """ECR's `imageId`: the digest, which names one image for ever, before the tag."""
-        if self.digest:
-            return {"imageDigest": self.digest}
-        return {"imageTag": self.tag or "latest"}
-
-
-def ecr_image(image: str) -> EcrImage | None:
-    """An image's parts when it is in ECR, else None."""
-    match = _ECR_IMAGE.fullmatch(image)
-    return EcrImage(**match.groupdict()) if match else None
-
-
-def is_pinned(image: str) -> bool:
-    """Whether an image is named by a digest, or by a tag that does not move by its name."""
-    name = image.rsplit("/", 1)[-1]
-    return "@sha256:" in image or (":" in name and not name.endswith(":latest"))
 
 
 def check_size(cpu: int, memory_mib: int) -> None:

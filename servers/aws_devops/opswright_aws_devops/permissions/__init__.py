@@ -16,6 +16,7 @@ from opswright_aws_devops.permissions import (
     reading,
     stacks,
     storage,
+    updating,
     verifying,
 )
 
@@ -31,6 +32,7 @@ _LOOKS = tuple(
                 **messaging.PERMISSIONS,
                 **networking.PERMISSIONS,
                 **storage.PERMISSIONS,
+                **updating.PERMISSIONS,
             }.values()
             for action in actions
             if action.partition(":")[2].startswith(("Describe", "Get", "List"))
@@ -51,6 +53,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     **messaging.PERMISSIONS,
     **networking.PERMISSIONS,
     **storage.PERMISSIONS,
+    **updating.PERMISSIONS,
     **lifecycle.PERMISSIONS,
     "find_drift": _LOOKS,
     "preview_undo": _LOOKS,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from opswright_aws_devops.container_images import about_image
 from opswright_aws_devops.container_parts import (
     CLUSTER,
     RULE,
@@ -44,9 +45,7 @@ from opswright_aws_devops.task_definitions import (
     Architecture,
     Task,
     check_size,
-    ecr_image,
     execution_statements,
-    is_pinned,
 )
 from opswright_core.aws import HERE, Aws, AwsTarget, Target
 from opswright_core.changes import Action, ChangePlan, Scope, Work
@@ -158,7 +157,7 @@ def _plan(a: Aws, request: Request, task: Task, wanted: Wanted) -> ChangePlan:
         iam, name = a.client("iam"), role.rpartition("/")[2]
         must_exist(f"Role {role}", lambda: iam.get_role(RoleName=name))
     warnings = [
-        *_about_image(a, task.image),
+        *about_image(a, task.image),
         *_about_network(a, placement.vpc_id, task, wanted, listener),
         logs_are_lost(log_group_name(task.name)),
         f"{wanted.desired_count} tasks or more are billed by the second.",
@@ -178,25 +177,9 @@ def _plan(a: Aws, request: Request, task: Task, wanted: Wanted) -> ChangePlan:
 
 def _scaling_too(a: Aws, known: dict[str, str], name: str) -> dict[str, str]:
     """The known parts with the scaling of the service, which has no tags of its own."""
-    if key(SERVICE, name) not in known or not scaling_of(a, name):
+    if key(SERVICE, name) not in known or not scaling_of(a, name, name):
         return known
     return {**known, key(SCALING, f"service/{name}/{name}"): name}
-
-
-def _about_image(a: Aws, image: str) -> list[str]:
-    """What is to be known of the image. Raises NotFoundError for one that is not in its ECR."""
-    found, said = ecr_image(image), []
-    if found is None:
-        said.append(f"{image} is not in ECR: it is pulled through the internet at each start.")
-    elif (found.account, found.region) == (a.account_id, a.region):
-        ecr = a.client("ecr")
-        which = {"repositoryName": found.repository, "imageIds": [found.id]}
-        must_exist(f"Image {image}", lambda: ecr.describe_images(**which))
-    elif found.account != a.account_id:
-        said.append(f"{image} is in another account, whose repository has to allow the pull.")
-    if not is_pinned(image):
-        said.append(f"{image} names no fixed version: tasks may run different ones.")
-    return said
 
 
 def _about_network(

@@ -11,6 +11,7 @@ from opswright_aws_devops.function_parts import (
     SCHEDULE,
     TRIGGER,
     FunctionMaker,
+    check_runtime,
     function_arn,
     known_parts,
     log_group_name,
@@ -124,11 +125,7 @@ def _check_runtime(a: Aws, wanted: Wanted, *, is_image: bool) -> None:
         return
     if not wanted.runtime or not wanted.handler:
         raise BadInputError("runtime and handler are needed, like python3.13 and app.handler.")
-    known = a.client("lambda").meta.service_model.shape_for("Runtime").enum
-    if wanted.runtime not in known:
-        language = wanted.runtime.rstrip(".0123456789x")
-        near = [runtime for runtime in known if runtime.startswith(language)] or known
-        raise BadInputError(f"runtime {wanted.runtime!r} is not known; try {', '.join(near[-3:])}.")
+    check_runtime(a, wanted.runtime)
 
 
 def _actions(wanted: Wanted, found: FunctionCode) -> list[Action]:

@@ -1,26 +1,26 @@
 """Single EC2 instances: no key and no open port, but Session Manager; IMDSv2, encrypted."""
 
 import hashlib
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from opswright_aws_devops.instance_profile import PROFILE, make_profile
 from opswright_aws_devops.instance_setup import (
-    ROOT_DEVICE,
+    NEWEST,
     ROOT_DISK_GB,
-    find_image,
+    ImageName,
+    choose_image,
     launch_data,
 )
-from opswright_aws_devops.lookup import first, if_exists, must_exist
+from opswright_aws_devops.lookup import first, if_exists
 from opswright_aws_devops.ownership import Maker, Request, ResourceName, key, outstanding
 from opswright_aws_devops.placement import place
 from opswright_aws_devops.roles import ROLE, find_role
 from opswright_aws_devops.steps import once_spread
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, Scope, Work
-from opswright_core.errors import BadInputError, OpswrightError
+from opswright_core.errors import OpswrightError
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import aws
 from opswright_core.tools import write_tool
@@ -29,7 +29,6 @@ from opswright_core.verdicts import Check, check
 
 INSTANCE = "ec2:instance"
 RUNNING_SECONDS = 600.0
-NEWEST = "al2023"
 _GONE = {"terminated", "shutting-down"}
 
 
@@ -44,27 +43,13 @@ class Instance(BaseModel):
     instance_profile_arn: str
 
 
-@dataclass(frozen=True)
-class Image:
-    """What is booted."""
-
-    id: str
-    root_device: str
-
-
 @write_tool(toolset="compute")
 def create_instance(
     name: ResourceName,
     subnet_id: Annotated[str, Field(description="Best a private one", max_length=40)],
     security_group_ids: Annotated[list[str], Field(description="At least one", min_length=1)],
     instance_type: Annotated[str, Field(description="Size", max_length=40)] = "t3.small",
-    image: Annotated[
-        str,
-        Field(
-            description="al2023 (newest), an AMI id, or an SSM parameter that holds one",
-            pattern=r"^(al2023|ami-[0-9a-f]{8,17}|/[A-Za-z0-9._/-]{1,500})$",
-        ),
-    ] = NEWEST,
+    image: ImageName = NEWEST,
     disk_gb: Annotated[int, Field(description="First disk", ge=8, le=16384)] = ROOT_DISK_GB,
     user_data: Annotated[
         str, Field(description="Script of the first boot; no secrets", max_length=16_000)
@@ -87,7 +72,7 @@ def create_instance(
     request = Request.of("create_instance", name, **settings)
 
     def launch(profile_arn: str) -> dict[str, Any]:
-        booted = _image(a, image, instance_type)
+        booted = choose_image(a, image, instance_type)
         data = launch_data(
             request,
             image_id=booted.id,
@@ -102,7 +87,7 @@ def create_instance(
 
     def plan() -> ChangePlan:
         az = place(a, [subnet_id], security_group_ids, least_azs=1).azs[0]
-        booted = _image(a, image, instance_type)
+        booted = choose_image(a, image, instance_type)
         known = _known(a, request)
         wanted = [
             Action(verb="create", type=ROLE, name=name, detail="Session Manager"),
@@ -129,25 +114,6 @@ def create_instance(
         outputs=Instance,
         arguments={"name": name, **settings, "target": target.model_dump(exclude_none=True)},
     )
-
-
-def _image(a: Aws, image: str, instance_type: str) -> Image:
-    """The image of an id, of a parameter, or the newest Amazon Linux. Raises NotFoundError."""
-    newest = find_image(a, instance_type)  # says also whether the region offers the type
-    if image == NEWEST:
-        return Image(newest, ROOT_DEVICE)
-    ec2, image_id = a.client("ec2"), image
-    if image.startswith("/"):
-        ssm = a.client("ssm")
-        image_id = must_exist(
-            f"SSM parameter {image}", lambda: ssm.get_parameter(Name=image)["Parameter"]["Value"]
-        )
-    found = must_exist(
-        f"Image {image_id}", lambda: ec2.describe_images(ImageIds=[image_id])["Images"]
-    )
-    if not found:
-        raise BadInputError(f"Image {image_id} is not one that this account may launch.")
-    return Image(image_id, found[0].get("RootDeviceName") or ROOT_DEVICE)
 
 
 def load_instance(a: Aws, instance_id: str) -> dict[str, Any] | None:
