@@ -16,7 +16,7 @@ MOST_TOKENS = 3_000
 BYTES_PER_TOKEN = 4
 DEFAULT = frozenset({"default"})
 INJECTED = {"ctx", "context_", "self", "runtime", "progress"}
-OF_AWS = {("create_function", "runtime")}
+OF_AWS = {("create_function", "runtime"), ("update_function", "runtime")}
 """Arguments that AWS calls so: a Lambda function's runtime is a caller's choice."""
 
 every_server = pytest.mark.parametrize("name", SERVERS)

@@ -35,9 +35,7 @@ class ResizedInstance(BaseModel):
 
 @write_tool(toolset="compute")
 def resize_instance(
-    instance_id: Annotated[
-        str, Field(description="Like i-0a1b2c3d", pattern=r"^i-[0-9a-f]{8,17}$")
-    ],
+    instance_id: Annotated[str, Field(description="Like i-0a1b2c3d", max_length=40)],
     instance_type: Annotated[str, Field(description="Like t3.large", max_length=40)],
     target: Target = HERE,
 ) -> Work[ResizedInstance]:
