@@ -1,5 +1,6 @@
 """Backends and servers for every test: one emulator per worker, emptied before each use."""
 
+import functools
 import os
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -60,12 +61,18 @@ def cloud(emulator: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     return emulator
 
 
-@pytest.fixture
-def client_of(cloud: Sandbox) -> Callable[[str], Any]:
-    """`client_of("ec2")` is a boto3 client of the emulated account, to look for oneself."""
+@pytest.fixture(scope="session")
+def _clients(emulator: Sandbox) -> Callable[[str], Any]:
     import boto3
 
-    return lambda service: boto3.client(service, endpoint_url=cloud.endpoint, region_name=REGION)
+    where = {"endpoint_url": emulator.endpoint, "region_name": REGION}
+    return functools.cache(lambda service: boto3.client(service, **where))
+
+
+@pytest.fixture
+def client_of(cloud: Sandbox, _clients: Callable[[str], Any]) -> Callable[[str], Any]:
+    """`client_of("ec2")` is a boto3 client of the emulated account, to look for oneself."""
+    return _clients
 
 
 @pytest.fixture(scope="session")

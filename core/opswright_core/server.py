@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastmcp import FastMCP
 from fastmcp.exceptions import ResourceError, ToolError
 from fastmcp.server.context import reset_transport, set_transport
+from fastmcp.tools.function_tool import FunctionTool
 from fastmcp.utilities.logging import temporary_log_level
 
 import opswright_core
@@ -118,10 +119,7 @@ def build_server(
     for tool in offered:
         if _changes(tool) and not settings.allow_writes:
             continue
-        with undocumented(told := telling(tool, ToolError)):
-            added = mcp.add_tool(told)
-        added.parameters = inline(brief(added.parameters))
-        added.output_schema = added.output_schema and inline(added.output_schema)
+        mcp.add_tool(_definition(tool))
     store = TaskStore(settings.state_dir / "tasks.db", rt.journal.owner, call_namespace)
     rt.extras["agent"] = Agent(mcp, rt, instructions, SkillBook(skills), store)
 
@@ -169,6 +167,16 @@ def _closing(
             rt.close()
 
     return lifespan
+
+
+@functools.cache
+def _definition(tool: Tool) -> FunctionTool:
+    """A tool as hosts see it; made once, as its schemas are most of the work of making a server."""
+    with undocumented(told := telling(tool, ToolError)):
+        made = FunctionTool.from_function(told)
+    made.parameters = inline(brief(made.parameters))
+    made.output_schema = made.output_schema and inline(made.output_schema)
+    return made
 
 
 def _meta(tool: Tool) -> dict[str, str]:
