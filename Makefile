@@ -12,6 +12,7 @@ DEMO := OPSWRIGHT_STATE_DIR=$(CURDIR)/.opswright $(BIN)/opswright
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
+export PYTHONDONTWRITEBYTECODE :=# or each of the many processes compiles all of it again
 
 .PHONY: install demo test lint format bench lock ministack clean
 
