@@ -458,6 +458,7 @@ def test_a_change_killed_in_the_middle_is_interrupted_and_resumed(
         time.sleep(0.02)
     assert hanging.exists()
     child.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, and not reaped
     assert world.things == ["lamp"]
 
     async def resume() -> tuple[Any, Any]:
