@@ -1,7 +1,7 @@
 """Which tool a clause of a request asks for: BM25 over the catalogue, held to the clause's verb."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from opswright.clauses import Clause
@@ -26,6 +26,7 @@ _TAKING_WORDS = """
     block clean close cut delete destroy disable release remove replace restrict revert revoke
     rollback stop terminate undo
 """
+_ARTICLES = frozenset({"a", "an", "the"})
 _PARTICLES = frozenset({"up", "out", "off", "down", "please", "also", "into"})
 _QUESTIONS = frozenset(_QUESTION_WORDS.split())
 _ADDING, _TAKING = frozenset(_ADDING_WORDS.split()), frozenset(_TAKING_WORDS.split())
@@ -44,10 +45,27 @@ class Goal:
     score: float
 
 
-def asks_for_change(text: str) -> bool:
-    """Whether a text orders a change: it has a verb that changes things and is no question."""
+def orders(agents: Mapping[str, Agent]) -> frozenset[str]:
+    """The verbs that order a change of this team: the usual ones, and those of its own words.
+
+    Its own are the first words of its changing tools' names and of its changing skills' examples
+    («host a static website», «restore the database»), less those that its reads begin with too.
+    """
+    said: dict[bool, set[str]] = {True: set(), False: set()}
+    for agent in agents.values():
+        for tool in agent.tools.values():
+            if tool.name not in COMMON_TOOLS and tool.risk != "record":
+                said[tool.risk != "read"].add(tool.name.partition("_")[0])
+        for skill in agent.card.get("skills", []):
+            firsts = (re.match(r"[a-z]+", e.lower()) for e in skill["examples"])
+            said[skill["risk"] != "read"].update(first.group() for first in firsts if first)
+    return _CHANGING | (said[True] - said[False] - _QUESTIONS - _ARTICLES)
+
+
+def asks_for_change(text: str, verbs: Collection[str]) -> bool:
+    """Whether a text orders a change: it has one of the verbs (`orders`) and is no question."""
     words = re.findall(r"[a-z]+", text.lower().removeprefix("please "))
-    return bool(words) and words[0] not in _QUESTIONS and not _CHANGING.isdisjoint(words)
+    return bool(words) and words[0] not in _QUESTIONS and not set(verbs).isdisjoint(words)
 
 
 class Goals:
@@ -60,6 +78,7 @@ class Goals:
             for tool in agent.tools.values()
             if tool.name not in COMMON_TOOLS
         }
+        self._orders = orders(agents)
         self._ranker = Ranker(
             {
                 key: (
@@ -85,10 +104,10 @@ class Goals:
         """
         words = re.findall(r"[a-z]+", clause.text.lower())
         plain = without_values(clause.text)
-        verbs = _CHANGING | _QUESTIONS | _PARTICLES | self.verbs
+        verbs = self._orders | _QUESTIONS | _PARTICLES | self.verbs
         topic = " ".join(w for w in re.findall(r"[\w-]+", plain) if w.lower() not in verbs)
         on_topic = {hit.key: hit for hit in self._ranker.rank(topic)}
-        changes = bool(words) and words[0] in _CHANGING
+        changes = bool(words) and words[0] in self._orders
         found = []
         for hit in self._ranker.rank(plain):
             agent, tool = self._tools[hit.key]
@@ -103,7 +122,7 @@ class Goals:
                 same_way = verb in words or not (
                     _TAKING if verb in _TAKING else _ADDING
                 ).isdisjoint(words)
-                may = asks_for_change(clause.text) and same_way and _says(tool, topic)
+                may = asks_for_change(clause.text, self._orders) and same_way and _says(tool, topic)
             if may:
                 found.append(Goal(agent, tool, hit.score * (OF_A_VERB if verb in words else 1.0)))
         return sorted(found, key=lambda goal: (-goal.score, goal.agent, goal.tool.name))

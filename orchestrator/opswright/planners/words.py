@@ -12,6 +12,7 @@ _PATH = re.compile(r"(?<![\w/])((?:https?://|git@|ssh://|~?/|\.{1,2}/)[^\s,;]+)"
 _VERSION = re.compile(r"\b(v?\d+\.\d+(?:\.\d+)?(?:[-+][\w.]+)?)\b(?![/\w])")
 _EMAIL = re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.]+\b")
 _ID = re.compile(r"\b([a-z]+)-[0-9a-f]{6,17}\b")
+_REGION = re.compile(r"\b[a-z]{2}(?:-[a-z]+)+-\d\b")
 _CALLED = re.compile(rf"\b(?:named|called)\s+{_WORD}", re.IGNORECASE)
 _NUMBER = re.compile(r"\b\d[\d.:]*\b")
 _LEAD = r"(?:the |our |my |this |an? )?"
@@ -22,8 +23,8 @@ _NOT_NAMES = frozenset(_NOT_NAMES_WORDS.split())
 
 
 def without_values(text: str) -> str:
-    """A text without the names, ids, paths, versions, addresses and numbers in it."""
-    for pattern in (_PATH, _EMAIL, _ID, _CALLED):
+    """A text without the names, ids, paths, versions, regions, addresses and numbers in it."""
+    for pattern in (_PATH, _EMAIL, _ID, _REGION, _CALLED):
         text = pattern.sub(" ", text)
     return _NUMBER.sub(" ", _VERSION.sub(" version ", text))
 

@@ -46,7 +46,7 @@ class EnvironmentsWanted(InRegion):
 
 @skill(
     "build networks named shop for dev, staging and prod from 10.0.0.0/12",
-    "a network for each of three environments",
+    "build a network for each of three environments",
     "separate networks for the environments development, test and production",
     risk="write",
 )
