@@ -92,6 +92,22 @@ async def test_a_private_api_is_built_from_words_with_its_endpoint(
     assert f"inside {endpoint['VpcId']}" in report["summary"]
 
 
+@pytest.mark.parametrize(
+    ("task", "why"),
+    [
+        ("build a private API named shop before the function absent", "no function absent"),
+        ("create a Lambda function named hello from the folder /no/such/folder", "/no/such/folder"),
+    ],
+)
+async def test_what_cannot_work_is_said_before_anything_is_built(
+    agent: Any, task: str, why: str
+) -> None:
+    asked = {"task": task, "wait_seconds": 50}
+    report = await agent.client.call_tool("handle_task", asked, raise_on_error=False)
+    assert why in report.structured_content["summary"]
+    assert (await agent.call("list_changes"))["items"] == []
+
+
 async def test_what_a_task_leaves_out_is_asked_for(agent: Any) -> None:
     report = await asked(agent, "deploy a container service named shop")
     assert report["status"] == "needs_input"

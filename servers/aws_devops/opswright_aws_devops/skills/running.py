@@ -9,6 +9,7 @@ from opswright_core.agent.place import InRegion
 from opswright_core.agent.report import Memory, Outcome
 from opswright_core.agent.skills import FromText, skill
 from opswright_core.agent.worker import Worker
+from opswright_core.errors import OpswrightError
 
 
 class ServiceWanted(InRegion):
@@ -138,6 +139,8 @@ async def create_lambda_function(worker: Worker, inputs: FunctionWanted) -> Outc
         arguments |= {"runtime": inputs.runtime, "handler": inputs.handler}
     if inputs.schedule:
         arguments["schedule"] = inputs.schedule
+    # What is wrong with the code shows before anything is made.
+    await worker.call("create_function", **arguments, **where, dry_run=True)
     outputs: dict[str, Any] = {}
     if "create_queue" in {tool.name for tool in await worker.client.list_tools()}:
         asked = {"name": f"{inputs.name}-failed"[:40], "max_receives": 0, "retention_days": 14}
@@ -164,6 +167,7 @@ async def create_lambda_function(worker: Worker, inputs: FunctionWanted) -> Outc
 async def build_private_api(worker: Worker, inputs: PrivateApiWanted) -> Outcome:
     """Build a private REST API before a function, which answers inside one VPC alone."""
     name, where = inputs.name, inputs.where
+    await _find_function(worker, inputs)
     changes: list[dict[str, Any]] = []
     vpc_id = inputs.vpc_id
     if vpc_id is None:
@@ -189,3 +193,20 @@ async def build_private_api(worker: Worker, inputs: PrivateApiWanted) -> Outcome
         outputs={"endpoints": reached, "api": made, "vpc_id": vpc_id},
         memories=[Memory(kind="fact", text=said)],
     )
+
+
+async def _find_function(worker: Worker, inputs: PrivateApiWanted) -> None:
+    """Nothing is built before a function that is not there."""
+    cursor: str | None = None
+    while True:
+        asked = {"types": ["lambda:function"], "cursor": cursor, **inputs.where}
+        page = await worker.call("list_resources", **asked)
+        if page["unread"] or any(f["name"] == inputs.function_name for f in page["items"]):
+            return  # what could not be read is left to create_private_api to say
+        cursor = page.get("cursor")
+        if cursor is None:
+            raise OpswrightError(
+                f"There is no function {inputs.function_name} in this account and region, so "
+                f'nothing was built. Create it first ("create a Lambda function named '
+                f'{inputs.function_name} from the folder …"), then ask again.'
+            )
