@@ -185,7 +185,7 @@ def test_what_a_plan_lacks_is_asked_for_at_a_terminal_and_named_elsewhere(
 ) -> None:
     asked = ("plan", "make a thing", "--planner", "typed", "--config", str(terminal.config))
     with terminal.in_pty(*asked) as screen:
-        screen.wait_for("name (Name of the thing):")
+        screen.wait_for("name (Name of the thing, for make_thing of maker):")
         screen.type("lamp\n")
         screen.wait_for("Nothing was changed")
     alone = terminal(*asked)

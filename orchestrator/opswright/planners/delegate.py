@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opswright.plan import Plan, Risk, Step
-from opswright.planners.goals import asks_for_change, orders
+from opswright.planners.goals import asks_for_change, does, orders
 from opswright.planners.words import without_values
 from opswright.registry import Agent, AgentDownError, OutcomeUnknownError, silent
 
@@ -84,12 +84,16 @@ class _Wording:
         return cls(first, first in verbs, asks_for_change(request, verbs))
 
     def allows(self, skill: Mapping[str, Any]) -> bool:
-        """A skill that changes things needs an order: the team's verbs, or its own examples'."""
-        return (
-            skill["risk"] == "read"
-            or self.changes
-            or self.first in {_first_word(example) for example in skill["examples"]}
-        )
+        """A skill that changes things needs an order: the team's verbs, or its own examples'.
+
+        One that destroys needs a verb of its own: "undo" is not "tear down".
+        """
+        if skill["risk"] == "read":
+            return True
+        if self.first in {_first_word(example) for example in skill["examples"]}:
+            return True
+        about = f"{skill['name']} {skill['description']} {' '.join(skill['examples'])}"
+        return self.changes and skill["risk"] != "destructive" and does(self.first, about)
 
     def weight(self, skill: Mapping[str, Any]) -> float:
         """An order is rather for a skill that changes things than for one that looks."""

@@ -10,26 +10,31 @@ from opswright.registry import Agent, ToolInfo
 from opswright.router import COMMON_TOOLS
 from opswright_core.search import Ranker, tokens
 
-LEAST_COVERAGE = 0.4
+LEAST_COVERAGE = 0.5
 """Share of a clause's weight that a tool's own words must cover to be what it asks for; the names,
 ids, paths, versions and numbers in it say nothing about that and do not count."""
 
 _QUESTION_WORDS = """
     are can could did do does how is list show tell was were what when where which who why
 """
-_ADDING_WORDS = """
-    add allow attach bring build change create deploy enable fix give install launch limit make mark
-    modify move notify open pack package provision put remember require resize roll send set ship
-    start tag turn update upgrade upload warn write
+_MAKING_WORDS = """
+    add allow assign associate attach bring build change create deploy enable fix give install
+    launch limit make mark modify notify open pack package provision put remember require roll send
+    set ship start tag turn update upload warn write
+"""
+_ALTERING_WORDS = """
+    copy encrypt expand extend grow host import increase migrate move patch point promote publish
+    reboot rename resize restart restore rotate scale shrink switch transfer upgrade
 """
 _TAKING_WORDS = """
-    block clean close cut delete destroy disable release remove replace restrict revert revoke
-    rollback stop terminate undo
+    block clean close cut decommission delete destroy detach disable drain drop empty kill purge
+    reduce release remove replace restrict revert revoke rollback shut stop tear terminate undo wipe
 """
 _ARTICLES = frozenset({"a", "an", "the"})
 _PARTICLES = frozenset({"up", "out", "off", "down", "please", "also", "into"})
 _QUESTIONS = frozenset(_QUESTION_WORDS.split())
-_ADDING, _TAKING = frozenset(_ADDING_WORDS.split()), frozenset(_TAKING_WORDS.split())
+_ALTERING, _TAKING = frozenset(_ALTERING_WORDS.split()), frozenset(_TAKING_WORDS.split())
+_ADDING = frozenset(_MAKING_WORDS.split()) | _ALTERING
 _CHANGING = _ADDING | _TAKING
 
 OF_A_VERB = 1.25
@@ -60,6 +65,16 @@ def orders(agents: Mapping[str, Agent]) -> frozenset[str]:
             firsts = (re.match(r"[a-z]+", e.lower()) for e in skill["examples"])
             said[skill["risk"] != "read"].update(first.group() for first in firsts if first)
     return _CHANGING | (said[True] - said[False] - _QUESTIONS - _ARTICLES)
+
+
+def does(text: str, description: str) -> bool:
+    """Whether what is described may be what a text orders.
+
+    «make» and «add» may ask for anything that is made; «scale» or «restore» only for what says so.
+    """
+    words = re.findall(r"[a-z]+", text.lower().removeprefix("please "))
+    altering = set(words[:1]) & _ALTERING
+    return not altering or not set(tokens(" ".join(altering))).isdisjoint(tokens(description))
 
 
 def asks_for_change(text: str, verbs: Collection[str]) -> bool:
@@ -123,6 +138,7 @@ class Goals:
                     _TAKING if verb in _TAKING else _ADDING
                 ).isdisjoint(words)
                 may = asks_for_change(clause.text, self._orders) and same_way and _says(tool, topic)
+                may = may and does(clause.text, f"{tool.name} {tool.description}")
             if may:
                 found.append(Goal(agent, tool, hit.score * (OF_A_VERB if verb in words else 1.0)))
         return sorted(found, key=lambda goal: (-goal.score, goal.agent, goal.tool.name))

@@ -120,7 +120,8 @@ class TypedPlanner:
             if value is not None:
                 args[name] = value
             elif must:
-                draft.missing[name] = str(schema.get("description") or f"for {agent}.{tool.name}")
+                what = str(schema.get("description") or name.replace("_", " "))
+                draft.missing[name] = f"{what}, for {tool.name} of {agent}"
         return args
 
     def _known(
