@@ -27,6 +27,7 @@ _ACTIONS = {
     ("s3", "DeleteBucketTagging"): "PutBucketTagging",
     ("s3", "DeleteObjects"): "DeleteObject",
     ("s3", "DeletePublicAccessBlock"): "PutBucketPublicAccessBlock",
+    ("s3", "GetBucketCors"): "GetBucketCORS",
     ("s3", "GetBucketEncryption"): "GetEncryptionConfiguration",
     ("s3", "GetBucketNotificationConfiguration"): "GetBucketNotification",
     ("s3", "GetBucketLifecycleConfiguration"): "GetLifecycleConfiguration",

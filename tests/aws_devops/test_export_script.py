@@ -109,8 +109,7 @@ def settings_of(clients: Callable[[str], Any]) -> str:
 
 
 def differences(one: str, other: str) -> list[str]:
-    compared = difflib.unified_diff(one.splitlines(), other.splitlines(), n=4, lineterm="")
-    return list(compared)
+    return list(difflib.unified_diff(one.splitlines(), other.splitlines(), n=4, lineterm=""))
 
 
 def run(script: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -111,6 +111,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             stacks.deploy_stack,
             stacks.delete_stack,
             exports.export_application,
+            exports.export_resources,
             reviews.review_template,
             reviews.review_terraform_plan,
             network.create_network,

@@ -7,6 +7,7 @@ from opswright_aws_devops.export.model import (
     REF_GIVES,
     Assembly,
     Join,
+    Parameter,
     Part,
     PublicParameter,
     Ref,
@@ -42,9 +43,11 @@ def as_template(assembly: Assembly) -> str:
         return dumper.represent_scalar(value.tag, value.value)
 
     Dumper.add_representer(_Tagged, represent)
-    parameters: dict[str, dict[str, str]] = {}
+    parameters: dict[str, dict[str, Any]] = {}
     types = {part.key: part.type for part in assembly.parts}
-    resources = {part.key: _resource(part, types, parameters) for part in assembly.parts}
+    resources = {
+        part.key: _resource(part, types, parameters, assembly.retains) for part in assembly.parts
+    }
     outputs = {
         key: {"Value": _value(value, types, parameters)} for key, value in assembly.outputs.items()
     }
@@ -60,10 +63,13 @@ def as_template(assembly: Assembly) -> str:
 
 
 def _resource(
-    part: Part, types: Mapping[str, str], parameters: dict[str, dict[str, str]]
+    part: Part,
+    types: Mapping[str, str],
+    parameters: dict[str, dict[str, Any]],
+    retains: bool,
 ) -> dict[str, Any]:
-    kept = ""
-    if part.holds_data:
+    kept = "Retain" if retains else ""
+    if part.holds_data and not retains:
         kept = "Snapshot" if part.type in _SNAPSHOTS else "Retain"
     return {
         "Type": part.type,
@@ -73,7 +79,7 @@ def _resource(
     }
 
 
-def _value(value: Value, types: Mapping[str, str], parameters: dict[str, dict[str, str]]) -> Any:
+def _value(value: Value, types: Mapping[str, str], parameters: dict[str, dict[str, Any]]) -> Any:
     if isinstance(value, Ref):
         if REF_GIVES.get(types[value.part]) == value.attribute:
             return _Tagged("!Ref", value.part)
@@ -89,6 +95,11 @@ def _value(value: Value, types: Mapping[str, str], parameters: dict[str, dict[st
         key = "Zone" + "".join(c for c in value.name.title() if c.isalnum())
         parameters[key] = {"Type": ZONE, "Default": value.name}
         return _Tagged("!Ref", key)
+    if isinstance(value, Parameter):
+        own = {} if value.default is None else {"Default": value.default}
+        hidden: dict[str, Any] = {"NoEcho": True} if value.is_secret else {}
+        parameters[value.key] = {"Type": "String", **own, **hidden}
+        return _Tagged("!Ref", value.key)
     if isinstance(value, Mapping):
         return {key: _value(inner, types, parameters) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from opswright_core.canonical import digest
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,23 @@ class Zone:
     name: str
 
 
+@dataclass(frozen=True)
+class Parameter:
+    """A value that whoever deploys may give; None: has to be given."""
+
+    name: str
+    default: str | None
+    is_secret: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its logical id: letters and digits, unlike those of resources."""
+        words = "".join(c if c.isascii() and c.isalnum() else " " for c in self.name).split()
+        whole = "Given" + "".join(word[:1].upper() + word[1:] for word in words)
+        return whole if len(whole) <= 80 else whole[:70] + digest(self.name)[:10]
+
+
+T = TypeVar("T")
 Value = Any
 """JSON, or one of the above anywhere inside it."""
 
@@ -60,6 +79,8 @@ class Assembly:
     region: str
     parts: list[Part] = field(default_factory=list)
     outputs: dict[str, Value] = field(default_factory=dict)
+    retains: bool = False
+    """Whether deleting the whole leaves every resource."""
 
 
 REF_GIVES = {
@@ -70,21 +91,39 @@ REF_GIVES = {
     "AWS::EC2::LaunchTemplate": "LaunchTemplateId",
     "AWS::EC2::NatGateway": "NatGatewayId",
     "AWS::EC2::RouteTable": "RouteTableId",
+    "AWS::EC2::SecurityGroup": "GroupId",
     "AWS::EC2::Subnet": "SubnetId",
     "AWS::EC2::VPC": "VpcId",
     "AWS::ElasticLoadBalancingV2::Listener": "ListenerArn",
     "AWS::ElasticLoadBalancingV2::LoadBalancer": "LoadBalancerArn",
     "AWS::ElasticLoadBalancingV2::TargetGroup": "TargetGroupArn",
+    "AWS::EC2::VPCEndpoint": "Id",
     "AWS::IAM::InstanceProfile": "InstanceProfileName",
     "AWS::IAM::Role": "RoleName",
     "AWS::RDS::DBInstance": "DBInstanceIdentifier",
     "AWS::RDS::DBSubnetGroup": "DBSubnetGroupName",
     "AWS::S3::Bucket": "BucketName",
+    "AWS::SNS::Topic": "TopicArn",
+    "AWS::SQS::Queue": "QueueUrl",
 }
 """What CloudFormation's Ref gives of a type, by attribute (resource reference, "Return values")."""
 
-DOCUMENTS = frozenset({"AssumeRolePolicyDocument", "PolicyDocument"})
+DOCUMENTS = frozenset(
+    {"AssumeRolePolicyDocument", "FilterPolicy", "PolicyDocument", "RedrivePolicy"}
+)
 """Properties that are JSON documents: their own keys are not CloudFormation's."""
+
+
+def values_of(value: Value, kind: type[T]) -> Iterator[T]:
+    """Every value of a kind inside another."""
+    if isinstance(value, kind):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from values_of(inner, kind)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from values_of(inner, kind)
 
 
 def references(value: Value) -> Iterator[Ref]:

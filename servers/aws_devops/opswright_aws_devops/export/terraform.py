@@ -13,11 +13,13 @@ from opswright_aws_devops.export.model import (
     DOCUMENTS,
     Assembly,
     Join,
+    Parameter,
     Part,
     PublicParameter,
     Ref,
     Value,
     Zone,
+    values_of,
 )
 
 _WORD_ENDS = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[0-9])(?=[A-Za-z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -53,9 +55,14 @@ def _lines(assembly: Assembly) -> Iterator[str]:
     yield 'provider "awscc" {'
     yield f"  region = {_text(assembly.region)}"
     yield "}"
+    inside = [part.properties for part in assembly.parts]
+    given = {parameter.key: parameter for parameter in values_of(inside, Parameter)}
+    for parameter in given.values():
+        yield ""
+        yield from _variable(parameter)
     for part in assembly.parts:
         yield ""
-        yield from _resource(part, types)
+        yield from _resource(part, types, guarded=part.holds_data or assembly.retains)
     for key, value in assembly.outputs.items():
         yield ""
         yield f'output "{snake_case(key)}" {{'
@@ -64,7 +71,18 @@ def _lines(assembly: Assembly) -> Iterator[str]:
     yield ""
 
 
-def _resource(part: Part, types: Mapping[str, str]) -> Iterator[str]:
+def _variable(parameter: Parameter) -> Iterator[str]:
+    yield f'variable "{snake_case(parameter.key)}" {{'
+    lines = [("type", "string")]
+    if parameter.default is not None:
+        lines.append(("default", _text(parameter.default)))
+    if parameter.is_secret:
+        lines.append(("sensitive", "true"))
+    yield from _aligned(lines, "  ")
+    yield "}"
+
+
+def _resource(part: Part, types: Mapping[str, str], *, guarded: bool) -> Iterator[str]:
     yield f'resource "{resource_type(part.type)}" "{snake_case(part.key)}" {{'
     lines = [
         (snake_case(name), _property(name, value, types, 2))
@@ -74,7 +92,7 @@ def _resource(part: Part, types: Mapping[str, str]) -> Iterator[str]:
         others = ", ".join(_address(key, types) for key in part.depends_on)
         lines.append(("depends_on", f"[{others}]"))
     yield from _aligned(lines, "  ")
-    if part.holds_data:
+    if guarded:
         yield "  lifecycle {"
         yield "    prevent_destroy = true"
         yield "  }"
@@ -97,6 +115,8 @@ def _value(value: Value, types: Mapping[str, str], indent: int, *, raw: bool = F
     if isinstance(value, PublicParameter):
         # EC2 looks it up by itself wherever it takes an image of a launch template.
         return _text(f"resolve:ssm:{value.name}")
+    if isinstance(value, Parameter):
+        return f"var.{snake_case(value.key)}"
     if isinstance(value, Zone):
         return _text(value.name)
     if isinstance(value, Mapping):

@@ -1,6 +1,6 @@
 """What the tools that look need."""
 
-_INVENTORY = (
+INVENTORY = (
     "acm:ListCertificates",
     "autoscaling:DescribeAutoScalingGroups",
     "cloudformation:DescribeStacks",
@@ -44,14 +44,14 @@ _INVENTORY = (
 )
 
 _GRAPH = (
-    *_INVENTORY,
+    *INVENTORY,
     "ec2:DescribeLaunchTemplateVersions",
     "lambda:ListEventSourceMappings",
     "sns:ListSubscriptions",
 )
 
 PERMISSIONS: dict[str, tuple[str, ...]] = {
-    "list_resources": (*_INVENTORY, "ec2:DescribeRegions"),  # for target.region `all`
+    "list_resources": (*INVENTORY, "ec2:DescribeRegions"),  # for target.region `all`
     "get_resource": _GRAPH,
     "explain_resource": (
         *_GRAPH,

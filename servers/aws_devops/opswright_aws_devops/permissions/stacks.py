@@ -1,5 +1,7 @@
 """What the tools for CloudFormation stacks need."""
 
+from opswright_aws_devops.permissions.reading import INVENTORY
+
 # What the stacks themselves hold needs permissions of its own, by the template's types.
 _STACKS = (
     "cloudformation:DescribeStackEvents",
@@ -26,6 +28,30 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "cloudformation:DetectStackResourceDrift",
     ),
     "export_application": ("ec2:DescribeAvailabilityZones", "ec2:DescribeInstanceTypes"),
+    "export_resources": (
+        *INVENTORY,
+        "autoscaling:DescribePolicies",
+        "ec2:DescribeLaunchTemplateVersions",
+        "ec2:DescribeVpcAttribute",
+        "elasticloadbalancing:DescribeListeners",
+        "elasticloadbalancing:DescribeLoadBalancerAttributes",
+        "elasticloadbalancing:DescribeRules",
+        "s3:GetBucketCORS",
+        "s3:GetBucketLogging",
+        "s3:GetBucketOwnershipControls",
+        "s3:GetBucketPolicy",
+        "s3:GetBucketPublicAccessBlock",
+        "s3:GetBucketTagging",
+        "s3:GetBucketVersioning",
+        "s3:GetBucketWebsite",
+        "s3:GetEncryptionConfiguration",
+        "s3:GetLifecycleConfiguration",
+        "s3:GetReplicationConfiguration",
+        "sns:GetSubscriptionAttributes",
+        "sns:GetTopicAttributes",
+        "sns:ListSubscriptionsByTopic",
+        "sqs:GetQueueAttributes",
+    ),
     "deploy_stack": (
         *_STACKS,
         "cloudformation:CreateChangeSet",

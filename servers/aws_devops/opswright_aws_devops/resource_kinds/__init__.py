@@ -17,6 +17,9 @@ from opswright_aws_devops.resource_kinds.kind import (
     found_at as found_at,
 )
 from opswright_aws_devops.resource_kinds.kind import (
+    has_tag as has_tag,
+)
+from opswright_aws_devops.resource_kinds.kind import (
     in_vpc as in_vpc,
 )
 from opswright_aws_devops.resource_kinds.kind import (

@@ -112,6 +112,12 @@ def values_in(value: Any) -> Iterator[str]:
         yield from value.split(",") if value.startswith("subnet-") else [value]
 
 
+def has_tag(resource: Resource, tag: str) -> bool:
+    """Whether a resource has a tag: `key`, or `key=value`."""
+    wanted, has_value, value = tag.partition("=")
+    return wanted in resource.tags and (not has_value or resource.tags[wanted] == value)
+
+
 def in_vpc(
     resource: Resource, item: dict[str, Any], vpc_id: str, subnet_ids: Sequence[str]
 ) -> bool:

@@ -1,16 +1,19 @@
 """Infrastructure as text, to be kept in a repository and deployed by other means."""
 
+import re
 from collections import Counter
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from opswright_aws_devops.export.cloudformation import as_template
+from opswright_aws_devops.export.existing.choosing import choose
+from opswright_aws_devops.export.existing.joining import described
 from opswright_aws_devops.export.model import Assembly
 from opswright_aws_devops.export.script.writing import as_script
 from opswright_aws_devops.export.steps import Step, assemble
 from opswright_aws_devops.export.terraform import as_configuration
-from opswright_core.aws import HERE, Target
+from opswright_core.aws import HERE, Target, tags_of
 from opswright_core.errors import BadInputError
 from opswright_core.local_paths import local_path, written_whole
 from opswright_core.runtime import aws, runtime
@@ -35,6 +38,7 @@ class Export(BaseModel):
     format: Format
     resources: dict[str, int] = Field(description="How many of each type")
     outputs: list[str] = Field(description="Values that it gives when deployed")
+    left_out: list[str] = Field([], description="What it has not of what was asked for, and why")
     text: str = ""
     whole: str = Field("", description='Resource with {"text": …}, where it is long; for an hour')
     path: str = ""
@@ -52,6 +56,33 @@ def export_application(
     """Write what building tools would make as CloudFormation, Terraform or a script."""
     assembly = assemble(aws(target), target, steps, runtime().makers)
     return _exported(assembly, format, path)
+
+
+@record_tool(toolset="export")
+def export_resources(
+    resource_ids: Annotated[
+        list[str], Field(description="Ids, ARNs or names", max_length=100)
+    ] = [],  # noqa: B006 (pydantic copies it)
+    vpc_id: Annotated[str, Field(description="All in this VPC")] | None = None,
+    tag: Annotated[str, Field(description="All with key or key=value")] | None = None,
+    format: As = "cloudformation",
+    path: NewFile = None,
+    target: Target = HERE,
+) -> Export:
+    """Write what exists, whoever made it, as CloudFormation, Terraform or a script."""
+    a = aws(target)
+    if not (resource_ids or vpc_id or tag):
+        raise BadInputError("Say what to export: resource_ids, a vpc_id or a tag.")
+    reading = choose(a, resource_ids, vpc_id, tag)
+    vpcs = [item for kind, item in reading.found if kind.type == "ec2:vpc"]
+    name = tags_of(vpcs[0].get("Tags")).get("Name") if vpcs else None
+    words = re.findall("[A-Za-z0-9]+", name or vpc_id or tag or resource_ids[0])
+    assembly, left_out = described(a, "-".join(words)[:60] or "resources", reading.found)
+    if not assembly.parts:
+        raise BadInputError(f"None of it can be exported: {'; '.join(left_out[:10])}.")
+    exported = _exported(assembly, format, path)
+    unread = [f"not read: {said}" for said in reading.unread]
+    return exported.model_copy(update={"left_out": left_out + unread})
 
 
 def _exported(assembly: Assembly, written_as: Format, path: str | None) -> Export:

@@ -12,6 +12,7 @@ from opswright_aws_devops.resource_kinds import (
     Resource,
     ResourceKind,
     as_resource,
+    has_tag,
     in_vpc,
 )
 from opswright_aws_devops.resource_kinds.reading import Reading, read_kinds
@@ -103,7 +104,7 @@ def _matching(
         return [
             resource
             for resource, item in found
-            if (not tag or _has_tag(resource, tag))
+            if (not tag or has_tag(resource, tag))
             and (not vpc_id or in_vpc(resource, item, vpc_id, subnet_ids))
         ]
 
@@ -173,11 +174,6 @@ def _chosen(types: list[str] | None) -> list[ResourceKind]:
             )
         chosen += named
     return [kind for kind in KINDS if kind in chosen]
-
-
-def _has_tag(resource: Resource, tag: str) -> bool:
-    wanted, has_value, value = tag.partition("=")
-    return wanted in resource.tags and (not has_value or resource.tags[wanted] == value)
 
 
 def _cleaned(value: Any) -> Any:

@@ -7,7 +7,7 @@ from opswright_aws_devops.export.script.building import Building, or_none
 
 
 def db_subnet_group(
-    it: Building, key: str, *, DBSubnetGroupName: str, Tags: Any, **own: Any
+    it: Building, key: str, *, DBSubnetGroupName: str, Tags: Any = (), **own: Any
 ) -> dict[str, Any]:
     """The subnets of a database."""
     rds, which = it.client("rds"), {"DBSubnetGroupName": DBSubnetGroupName}
@@ -32,7 +32,7 @@ def db_subnet_group(
 
 
 def db_instance(
-    it: Building, key: str, *, DBInstanceIdentifier: str, Tags: Any, AllocatedStorage: str,
+    it: Building, key: str, *, DBInstanceIdentifier: str, Tags: Any = (), AllocatedStorage: str,
     VPCSecurityGroups: Any, **own: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """A database, available: that takes 10 to 20 minutes."""
@@ -72,10 +72,17 @@ def db_instance(
 
 
 def bucket(
-    it: Building, key: str, *, BucketName: str, Tags: Any, PublicAccessBlockConfiguration: Any,
-    OwnershipControls: Any, BucketEncryption: Any, LifecycleConfiguration: Any,
+    it: Building,
+    key: str,
+    *,
+    BucketName: str,
+    Tags: Any = (),
+    PublicAccessBlockConfiguration: Any = None,
+    OwnershipControls: Any = None,
+    BucketEncryption: Any = None,
+    LifecycleConfiguration: Any = None,
     VersioningConfiguration: Any = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """A bucket with its settings."""
     s3, which = it.client("s3"), {"Bucket": BucketName}
     region = it.session.region_name
@@ -100,31 +107,37 @@ def bucket(
         return attributes
 
     made = it.part(key, "bucket", find, create)
-    it.setting(
-        s3.put_public_access_block, **which,
-        PublicAccessBlockConfiguration=PublicAccessBlockConfiguration,
-    )  # fmt: skip
-    it.setting(s3.put_bucket_ownership_controls, **which, OwnershipControls=OwnershipControls)
-    rules = [
-        {
-            "ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"],
-            "BucketKeyEnabled": rule["BucketKeyEnabled"],
-        }
-        for rule in BucketEncryption["ServerSideEncryptionConfiguration"]
-    ]
-    encryption = {"Rules": rules}
-    it.setting(s3.put_bucket_encryption, **which, ServerSideEncryptionConfiguration=encryption)
-    if VersioningConfiguration:
-        versioning = VersioningConfiguration
+    if block := PublicAccessBlockConfiguration:
+        it.setting(s3.put_public_access_block, **which, PublicAccessBlockConfiguration=block)
+    if OwnershipControls:
+        it.setting(s3.put_bucket_ownership_controls, **which, OwnershipControls=OwnershipControls)
+    if BucketEncryption:
+        rules = [
+            {
+                "ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"],
+                "BucketKeyEnabled": rule["BucketKeyEnabled"],
+            }
+            for rule in BucketEncryption["ServerSideEncryptionConfiguration"]
+        ]
+        by_default = {"Rules": rules}
+        it.setting(s3.put_bucket_encryption, **which, ServerSideEncryptionConfiguration=by_default)
+    if versioning := VersioningConfiguration:
         it.setting(s3.put_bucket_versioning, **which, VersioningConfiguration=versioning)
-    tidy = [
-        {("ID" if name == "Id" else name): value for name, value in {**rule, "Filter": {}}.items()}
-        for rule in LifecycleConfiguration["Rules"]
-    ]
-    it.setting(
-        s3.put_bucket_lifecycle_configuration, **which, LifecycleConfiguration={"Rules": tidy}
-    )
+    if LifecycleConfiguration:
+        rules = [lifecycle_rule(rule) for rule in LifecycleConfiguration["Rules"]]
+        tidy = {"Rules": rules}
+        it.setting(s3.put_bucket_lifecycle_configuration, **which, LifecycleConfiguration=tidy)
     return made
+
+
+def lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
+    """A rule as S3 takes it."""
+    names = {"Id": "ID", "ExpirationInDays": "Expiration"}
+    own = {names.get(name, name): value for name, value in rule.items() if name != "Prefix"}
+    if "Expiration" in own:
+        own["Expiration"] = {"Days": own["Expiration"]}
+    prefix = {"Prefix": rule["Prefix"]} if "Prefix" in rule else {}
+    return {**own, "Filter": prefix}
 
 
 def bucket_policy(it: Building, key: str, *, Bucket: str, PolicyDocument: Any) -> dict[str, Any]:

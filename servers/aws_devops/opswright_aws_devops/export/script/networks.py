@@ -6,7 +6,7 @@ from opswright_aws_devops.export.script.building import TAG, Building, or_none
 
 
 def ec2_part(
-    it: Building, key: str, kind: str, plural: str, create: Any, Tags: Any, **own: Any
+    it: Building, key: str, kind: str, plural: str, create: Any, Tags: Any = (), **own: Any
 ) -> dict[str, Any]:
     """A resource of EC2 that is known again by its tag; `plural` as its describe call says it."""
     ec2 = it.client("ec2")
@@ -152,30 +152,53 @@ def nat_gateway(it: Building, key: str, **own: Any) -> dict[str, Any]:
     return ec2_part(it, key, "natgateway", "nat_gateways NatGateways", create, **own)
 
 
+def permission(rule: dict[str, Any]) -> dict[str, Any]:
+    """A rule as EC2 takes it."""
+    ports: dict[str, Any] = {
+        name: rule[name] for name in ("IpProtocol", "FromPort", "ToPort") if name in rule
+    }
+    told = {"Description": rule["Description"]} if "Description" in rule else {}
+    for name, ranges, inner in (
+        ("CidrIp", "IpRanges", "CidrIp"),
+        ("CidrIpv6", "Ipv6Ranges", "CidrIpv6"),
+        ("SourceSecurityGroupId", "UserIdGroupPairs", "GroupId"),
+        ("DestinationSecurityGroupId", "UserIdGroupPairs", "GroupId"),
+        ("SourcePrefixListId", "PrefixListIds", "PrefixListId"),
+        ("DestinationPrefixListId", "PrefixListIds", "PrefixListId"),
+    ):
+        if name in rule:
+            return {**ports, ranges: [{inner: rule[name], **told}]}
+    raise ValueError(f"A rule from nowhere: {rule}")
+
+
 def security_group(
-    it: Building, key: str, *, GroupName: str, GroupDescription: str, VpcId: str, Tags: Any,
-    SecurityGroupIngress: Any = (),
+    it: Building, key: str, *, GroupName: str, GroupDescription: str, VpcId: str, Tags: Any = (),
+    SecurityGroupIngress: Any = (), SecurityGroupEgress: Any = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """A security group with what it lets in; it lets everything out, as EC2 makes it."""
+    """A security group with its rules; without any for what goes out, everything may."""
     ec2 = it.client("ec2")
     made = ec2_part(
         it, key, "security-group", "security_groups SecurityGroups", ec2.create_security_group,
         GroupName=GroupName, Description=GroupDescription, VpcId=VpcId, Tags=Tags,
     )  # fmt: skip
+    there = "InvalidPermission.Duplicate", "InvalidPermission.NotFound"
+
+    def rules(call: Any, **which: Any) -> None:
+        it.setting(lambda **all: or_none(lambda: call(**all), *there), **which)
+
     for rule in SecurityGroupIngress:
-        told = {"Description": rule["Description"]} if "Description" in rule else {}
-        if "CidrIp" in rule:
-            origin = {"IpRanges": [{"CidrIp": rule["CidrIp"], **told}]}
-        else:
-            pair = {"GroupId": rule["SourceSecurityGroupId"], **told}
-            origin = {"UserIdGroupPairs": [pair]}
-        ports = {name: rule[name] for name in ("IpProtocol", "FromPort", "ToPort")}
-        it.setting(
-            lambda **rules: or_none(
-                lambda: ec2.authorize_security_group_ingress(**rules),
-                "InvalidPermission.Duplicate",
-            ),
+        rules(
+            ec2.authorize_security_group_ingress,
             GroupId=made["GroupId"],
-            IpPermissions=[{**ports, **origin}],
+            IpPermissions=[permission(rule)],
+        )
+    if SecurityGroupEgress is not None:
+        every = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+        rules(ec2.revoke_security_group_egress, GroupId=made["GroupId"], IpPermissions=[every])
+    for rule in SecurityGroupEgress or ():
+        rules(
+            ec2.authorize_security_group_egress,
+            GroupId=made["GroupId"],
+            IpPermissions=[permission(rule)],
         )
     return made

@@ -14,7 +14,9 @@ def tags_of_elb(it: Building, arn: str) -> list[dict[str, str]]:
     return tags
 
 
-def target_group(it: Building, key: str, *, Name: str, Tags: Any, **own: Any) -> dict[str, Any]:
+def target_group(
+    it: Building, key: str, *, Name: str, Tags: Any = (), **own: Any
+) -> dict[str, Any]:
     """A target group."""
     elb = it.client("elbv2")
 
@@ -35,7 +37,13 @@ def target_group(it: Building, key: str, *, Name: str, Tags: Any, **own: Any) ->
 
 
 def load_balancer(
-    it: Building, key: str, *, Name: str, Tags: Any, LoadBalancerAttributes: Any = (), **own: Any
+    it: Building,
+    key: str,
+    *,
+    Name: str,
+    Tags: Any = (),
+    LoadBalancerAttributes: Any = (),
+    **own: Any,
 ) -> dict[str, Any]:
     """A load balancer, available."""
     elb = it.client("elbv2")
@@ -86,7 +94,7 @@ def listener(
 
 
 def role(
-    it: Building, key: str, *, RoleName: str, AssumeRolePolicyDocument: Any, Tags: Any,
+    it: Building, key: str, *, RoleName: str, AssumeRolePolicyDocument: Any, Tags: Any = (),
     ManagedPolicyArns: Any = (), Policies: Any = (), **own: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """A role with its policies."""
@@ -147,7 +155,7 @@ def instance_profile(
 
 def launch_template(
     it: Building, key: str, *, LaunchTemplateName: str, LaunchTemplateData: Any,
-    TagSpecifications: Any,
+    TagSpecifications: Any = (),
 ) -> dict[str, Any]:  # fmt: skip
     """A launch template."""
     ec2 = it.client("ec2")
@@ -175,7 +183,7 @@ def launch_template(
 
 
 def auto_scaling_group(
-    it: Building, key: str, *, AutoScalingGroupName: str, Tags: Any, VPCZoneIdentifier: Any,
+    it: Building, key: str, *, AutoScalingGroupName: str, Tags: Any = (), VPCZoneIdentifier: Any,
     MinSize: str, MaxSize: str, DesiredCapacity: str, **own: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """An auto-scaling group; it is not waited for until its instances are in service."""

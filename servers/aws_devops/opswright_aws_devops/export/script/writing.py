@@ -9,12 +9,14 @@ from typing import Any
 from opswright_aws_devops.export.model import (
     Assembly,
     Join,
+    Parameter,
     Part,
     PublicParameter,
     Ref,
     Value,
     Zone,
     references,
+    values_of,
 )
 from opswright_aws_devops.export.script import building, data, networks, servers
 from opswright_aws_devops.export.terraform import snake_case
@@ -46,7 +48,12 @@ FUNCTIONS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 """What makes a part of each type; its source goes into the script."""
 
-_SHARED = (networks.ec2_part, servers.tags_of_elb)
+_SHARED = (
+    networks.ec2_part,
+    networks.permission,
+    servers.tags_of_elb,
+    data.lifecycle_rule,
+)
 """What several of them call."""
 
 _HEAD = '''"""Builds {title} with boto3, exported by opswright.
@@ -116,14 +123,21 @@ def as_script(assembly: Assembly) -> str:
         raise BadInputError(
             f"A boto3 script cannot make {', '.join(odd)}; take the format cloudformation."
         )
-    names = sorted({value.name for value in _all(assembly, Zone)})
+    inside = [part.properties for part in assembly.parts]
+    if secret := [p.name for p in values_of(inside, Parameter) if p.default is None]:
+        raise BadInputError(
+            f"A boto3 script would hold {', '.join(secret)}; take cloudformation or terraform."
+        )
+    names = sorted({value.name for value in values_of(inside, Zone)})
     writer = _Writer({name: index for index, name in enumerate(names)})
     body = list(writer.body(assembly))
     own = f"{assembly.name.replace('-', '_')}.py"
     made = "\n\n".join(_sources(assembly))
     more = "import time\n" if "time." in made else ""
     head = _HEAD.format(title=assembly.name, tag=building.TAG, file=own, more=more)
-    extras = (_ZONE if names else "") + (_PARAMETER if any(_all(assembly, PublicParameter)) else "")
+    extras = (_ZONE if names else "") + (
+        _PARAMETER if any(values_of(inside, PublicParameter)) else ""
+    )
     tail = _TAIL.format(region=json.dumps(assembly.region), name=json.dumps(assembly.name))
     tag = f'TAG = "{building.TAG}"\n\n\n'
     return head + tag + made + "\n" + extras + "\n" + "\n".join(body) + "\n\n" + tail
@@ -145,21 +159,6 @@ def _sources(assembly: Assembly) -> Iterator[str]:
 def _source(what: Any) -> str:
     """As it stands, without what only our own formatter reads."""
     return inspect.getsource(what).replace("  # fmt: skip", "")
-
-
-def _all(value: Any, kind: type) -> Iterator[Any]:
-    """Every value of that kind, anywhere in the assembly."""
-    if isinstance(value, Assembly):
-        for part in value.parts:
-            yield from _all(part.properties, kind)
-    elif isinstance(value, kind):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _all(inner, kind)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _all(inner, kind)
 
 
 class _Writer:
@@ -198,6 +197,8 @@ class _Writer:
             return f"{json.dumps(value.separator)}.join([{parts}])"
         if isinstance(value, Zone):
             return f"zone[{self._zones[value.name]}]"
+        if isinstance(value, Parameter):
+            return json.dumps(value.default)
         if isinstance(value, PublicParameter):
             return f"public_parameter(it, {json.dumps(value.name)})"
         if isinstance(value, Mapping):

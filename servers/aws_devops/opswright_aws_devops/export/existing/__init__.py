@@ -1,0 +1,1 @@
+"""Existing resources as parts of a template: read, described, and joined by references."""
