@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from opswright.attempt import Attempt, Crew
 from opswright.budget import task_budget
+from opswright.conditions import read_again, unmet
 from opswright.config import ConfigError
 from opswright.durable import Workflow
 from opswright.plan import Plan, PlanError, Step
@@ -92,9 +93,15 @@ class Executor:
 
         async def one(step: Step) -> StepOutcome:
             before = [await tasks[producer] for producer in step.producers]
-            if (blocked := _blocked(run.plan, before)) is not None:
-                return await self._on_main_loop(self._blocked(attempt, step, blocked))
             answers = {outcome.step_id: outcome.value for outcome in before}
+            if (blocked := _blocked(run.plan, before)) is not None:
+                skipped = None if blocked.status == "pending" else _skip(step, blocked)
+                return await self._on_main_loop(self._not_begun(attempt, step, skipped))
+            if (held := unmet(step, answers)) is not None:
+                skipped = StepOutcome(
+                    step_id=step.id, status="skipped", cause=held.gate, error=held.why
+                )
+                return await self._on_main_loop(self._not_begun(attempt, step, skipped))
             recorded = await reserved[step.id].run_async(
                 {"name": step.id}, self._step, attempt, step, answers
             )
@@ -159,7 +166,10 @@ class Executor:
     ) -> StepOutcome:
         run, crew = attempt.run, attempt.crew
         known = await self._off_loop(self._store.step, run.run_id, step.id)
-        if known.status == "done":  # in an earlier attempt, or before the process died
+        # It was done in an earlier attempt, or before the process died.
+        if known.status == "done" and not read_again(
+            step, await self._off_loop(self._store.steps, run)
+        ):
             crew.listener(known)
             return known
 
@@ -225,11 +235,17 @@ class Executor:
             await asyncio.sleep(APPROVAL_POLL_SECONDS)
         return False
 
-    async def _blocked(self, attempt: Attempt, step: Step, blocked: StepOutcome) -> StepOutcome:
-        outcome = attempt.not_started(step)
-        if outcome.status == "pending" and blocked.status != "pending":
-            outcome = _skip(step, blocked)
+    async def _not_begun(
+        self, attempt: Attempt, step: Step, skipped: StepOutcome | None
+    ) -> StepOutcome:
+        """Say why a step does not begin: the halt, or else `skipped`. What is done stays done."""
         known = await self._off_loop(self._store.step, attempt.run.run_id, step.id)
+        if known.status == "done":
+            attempt.crew.listener(known)
+            return known
+        outcome = attempt.not_started(step)
+        if outcome.status == "pending" and skipped is not None:
+            outcome = skipped
         outcome.change_ids = known.change_ids
         return await self._note(attempt, outcome)
 
@@ -293,8 +309,11 @@ def conclude(attempt: Attempt, outcomes: Mapping[str, StepOutcome]) -> RunStatus
         return "waiting"
     if attempt.run.undoes:
         return "needs_human"
+    held_back_by = {o.cause for o in outcomes.values() if o.status == "skipped"}
     begun = any(
-        o.status == "done" or o.change_ids or o.value.get("status") == "partial"
+        (o.status == "done" and o.step_id not in held_back_by)
+        or o.change_ids
+        or o.value.get("status") == "partial"
         for o in outcomes.values()
     )
     return "partial" if begun else "failed"

@@ -19,7 +19,7 @@ NOT_LEARNED = ("blueprint ", "skill ", "undo")
 """Planners whose plans need no learning: they cost nothing, and are the same again."""
 
 _WORDS_IN_NAME = 5
-_FIXED = frozenset({"id", "agent", "tool", "risk", "needs", "after", "sender", "recipient"})
+_FIXED = frozenset({"id", "agent", "tool", "risk", "needs", "when", "after", "sender", "recipient"})
 """What of a step or message is never a value of the request."""
 
 
@@ -213,4 +213,4 @@ def _is_sound(blueprint: Blueprint, plan: Plan) -> bool:
 
 
 def _call(step: Step) -> tuple[Any, ...]:
-    return step.id, step.agent, step.tool, step.args, step.needs, step.risk
+    return step.id, step.agent, step.tool, step.args, step.needs, step.when, step.risk

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from opswright_core.canonical import digest
 
@@ -26,12 +26,58 @@ class Compensation(BaseModel):
     args: dict[str, Any] = Field(default_factory=dict)
 
 
+class Condition(BaseModel):
+    """What has to hold of an earlier step's answer for a step to begin, such as a verdict.
+
+    A value that is not there is not known: `is_not` lets the step begin then, `equals` does not.
+    So of PASS, FAIL and UNKNOWN, `is_not: FAIL` stops at FAIL alone and `equals: PASS` is strict.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    value: dict[str, Any] = Field(description='{"$ref": "step.path"} of a step that only reads')
+    equals: str | int | float | bool | None = None
+    is_not: str | int | float | bool | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> "Condition":
+        if not is_ref(self.value):
+            raise ValueError('`value` is a reference, like {"$ref": "quotas.verdict"}')
+        if (self.equals is None) == (self.is_not is None):
+            raise ValueError("give `equals` or `is_not`, one of them")
+        return self
+
+    @property
+    def gate(self) -> str:
+        """Id of the step whose answer decides."""
+        return str(self.value[REF]).split(".")[0]
+
+    @property
+    def in_words(self) -> str:
+        """When the step begins."""
+        path = self.value[REF]
+        if self.equals is not None:
+            return f"begins only when {path} is {self.equals}"
+        return f"does not begin when {path} is {self.is_not}"
+
+    def found(self, answers: Mapping[str, Any]) -> Any:
+        """The value that decides; None where it is not known."""
+        try:
+            return resolve(self.value, answers)
+        except PlanError:
+            return None
+
+    def holds(self, answers: Mapping[str, Any]) -> bool:
+        """Whether the step may begin."""
+        found = self.found(answers)
+        return bool(found != self.is_not if self.equals is None else found == self.equals)
+
+
 class Step(BaseModel):
     """One tool call of a plan.
 
     An argument `{"$ref": "network.outputs.vpc_id"}` is the value at that path of another step's
     answer; `{"$ref": …, "default": …}` takes the default where there is none, or null. A step
-    starts when all it refers to and all in `needs` has finished well.
+    starts when all it refers to and all in `needs` has finished well, and all in `when` holds.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,6 +87,9 @@ class Step(BaseModel):
     title: str = ""
     args: dict[str, Any] = Field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    when: tuple[Condition, ...] = Field(
+        (), description="What has to hold for it to begin; else it is skipped"
+    )
     risk: Risk = "read"
     on_error: OnError = "skip_dependents"
     alternatives: tuple[str, ...] = Field(
@@ -61,7 +110,8 @@ class Step(BaseModel):
     def producers(self) -> tuple[str, ...]:
         """Ids of the steps that this one waits for, those referred to and those named."""
         referred = (path.split(".")[0] for path in refs(self.args))
-        return tuple(dict.fromkeys([*self.needs, *referred]))
+        gates = (condition.gate for condition in self.when)
+        return tuple(dict.fromkeys([*self.needs, *gates, *referred]))
 
     @property
     def changes_things(self) -> bool:
@@ -70,9 +120,10 @@ class Step(BaseModel):
 
     @property
     def input_hash(self) -> str:
-        """What an approval of this step is bound to: who does what, and how it is taken back."""
+        """What an approval of this step is bound to: who does what, when, and how it is undone."""
         back = [self.compensate.model_dump()] if self.compensate else []
-        return digest([self.agent, self.tool, self.args, *self.alternatives, *back])
+        when = [condition.model_dump() for condition in self.when]
+        return digest([self.agent, self.tool, self.args, *self.alternatives, *back, *when])
 
 
 class PlannedMessage(BaseModel):
@@ -118,6 +169,20 @@ class Plan(BaseModel):
         return next(step for step in self.steps if step.id == step_id)
 
     @property
+    def gates(self) -> frozenset[str]:
+        """Ids of the steps whose answers decide whether others begin."""
+        return frozenset(condition.gate for step in self.steps for condition in step.when)
+
+    @property
+    def read_early(self) -> tuple[Step, ...]:
+        """What is read before the plan is approved: the previews, and the gates that need nothing.
+
+        A gate is read again in its turn.
+        """
+        ready = [s for s in self.steps if s.id in self.gates and not s.producers]
+        return (*self.previews, *ready)
+
+    @property
     def agents(self) -> frozenset[str]:
         """Who may be called to carry it out."""
         steps = [*self.previews, *self.steps]
@@ -130,8 +195,10 @@ class Plan(BaseModel):
 
     @property
     def approval_hash(self) -> str:
-        """What a person's yes to the whole plan is bound to."""
-        return digest([step.input_hash for step in self.steps if step.changes_things])
+        """What a person's yes to the whole plan is bound to: its changes, and what gates them."""
+        gates = self.gates
+        bound = [s for s in self.steps if s.changes_things or s.id in gates]
+        return digest([step.input_hash for step in bound])
 
 
 def is_ref(value: Any) -> bool:

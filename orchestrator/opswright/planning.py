@@ -154,6 +154,8 @@ class Planning:
                 if name in chosen.parameters and name not in said
             }
             made = blueprint.build(chosen, words, {**usual, **given}, new_id("plan"))
+            if isinstance(made, Plan):
+                made = self._offered(made)
             missing = made.parameters if isinstance(made, blueprint.Missing) else {}
             steps = [] if isinstance(made, blueprint.Missing) else list(made.steps)
             draft = Draft(steps, dict(missing))
@@ -162,7 +164,6 @@ class Planning:
             if draft.missing:
                 raise MissingInputsError(draft.missing)
             assert isinstance(made, Plan)
-            made = made.model_copy(update={"previews": self._offered(made.previews)})
             if not added:
                 return made
             name = f"typed after {made.planner}"
@@ -170,13 +171,24 @@ class Planning:
             return made.model_copy(update=changed)
         return None
 
-    def _offered(self, previews: Sequence[Step]) -> tuple[Step, ...]:
-        """The previews without those whose agent is up and does not offer the tool."""
-        return tuple(
-            step
-            for step in previews
-            if step.agent not in self.up or step.tool in self.up[step.agent].tools
-        )
+    def _offered(self, made: Plan) -> Plan:
+        """The plan without previews and gates whose agent is up and does not offer the tool.
+
+        What such a gate would have said is not known, so it is left out only where that is enough.
+        """
+
+        def is_offered(step: Step) -> bool:
+            return step.agent not in self.up or step.tool in self.up[step.agent].tools
+
+        strict = {c.gate for s in made.steps for c in s.when if c.equals is not None}
+        lost = {s.id for s in made.steps if s.id in made.gates - strict and not is_offered(s)}
+        steps = [
+            s.model_copy(update={"when": tuple(c for c in s.when if c.gate not in lost)})
+            for s in made.steps
+            if s.id not in lost
+        ]
+        previews = tuple(filter(is_offered, made.previews))
+        return made.model_copy(update={"previews": previews, "steps": tuple(steps)})
 
     def _added(
         self, chosen: Blueprint, typed: TypedPlanner, asked: Sequence[Clause], count: int

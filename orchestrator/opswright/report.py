@@ -45,6 +45,7 @@ class Report(BaseModel):
     )
     gaps: list[str] = Field(default_factory=list)
     not_done: list[NotDone] = Field(default_factory=list)
+    changed: bool = Field(True, description="Whether anything was changed")
     unrecorded: list[str] = Field(default_factory=list)
     next: list[str] = Field(default_factory=list)
 
@@ -52,7 +53,12 @@ class Report(BaseModel):
 def make_report(run: Run, outcomes: Mapping[str, StepOutcome]) -> Report:
     """Sum up what the outcomes say; nothing that was not done is called done."""
     done = {o.step_id: o.value for o in outcomes.values() if o.status == "done"}
-    checks = [(s, c) for s, value in done.items() for c in value.get("checks", [])]
+    checks = [
+        (s, c)
+        for s, value in done.items()
+        if s not in run.plan.gates  # it judges what was there before, not what was built
+        for c in value.get("checks", [])
+    ]
     highlights = {label: resolve_quietly(ref, done) for label, ref in run.plan.report.items()}
     values = [o.value for o in outcomes.values() if o.value]
     return Report(
@@ -98,6 +104,7 @@ def make_report(run: Run, outcomes: Mapping[str, StepOutcome]) -> Report:
         },
         gaps=list(dict.fromkeys(gap for value in values for gap in value.get("gaps", []))),
         not_done=_not_done(run, outcomes),
+        changed=any(o.changed or o.change_ids for o in outcomes.values()),
         unrecorded=run.unrecorded,
         next=_next(run, outcomes),
     )
@@ -156,7 +163,11 @@ def _next(run: Run, outcomes: Mapping[str, StepOutcome]) -> list[str]:
         sets = " ".join(f"--set {name}=…" for name in needed)
         lines.append(f'opswright run "{run.goal}" {sets}')
     elif run.status in {"partial", "failed", "interrupted"}:
-        lines.append(f"opswright resume {run.run_id}          try again what was not done")
+        held = [o.cause for o in outcomes.values() if o.status == "skipped" and o.cause]
+        gates = [s for s in dict.fromkeys(held) if outcomes[s].status == "done"]
+        again = f"once that is mended: reads {', '.join(gates)} again, and goes on" if gates else ""
+        again = again or "try again what was not done"
+        lines.append(f"opswright resume {run.run_id}          {again}")
     changed = any(o.change_ids for o in outcomes.values())
     deployed = any("rollback_target" in (o.value.get("outputs") or {}) for o in outcomes.values())
     if deployed and not run.undoes:

@@ -131,7 +131,7 @@ class Session:
                 return step.id, {"error": str(exc)}
             return step.id, {"error": answer.text} if answer.is_error else answer.value
 
-        return dict(await asyncio.gather(*(one(step) for step in plan.previews)))
+        return dict(await asyncio.gather(*(one(step) for step in plan.read_early)))
 
     def record(
         self,

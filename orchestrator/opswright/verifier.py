@@ -13,7 +13,8 @@ RISKS = ("read", "record", "write", "destructive")
 
 Rule = Literal[
     "unique-id", "known-step", "no-cycle", "agent", "tool", "alternative", "risk", "compensation",
-    "required", "argument", "reference", "reference-type", "reference-absent", "unproven",
+    "required", "argument", "reference", "reference-type", "reference-absent", "condition",
+    "unproven",
 ]  # fmt: skip
 
 
@@ -66,6 +67,8 @@ def examine(plan: Plan, agents: Mapping[str, Agent]) -> Verdict:
                 verdict.add(step.id, "agent" if name == step.agent else "alternative", there)
             elif agent.is_up:
                 _call(_Reader(step, plan, agents), agent, verdict)
+    for step in plan.steps:
+        _conditions(step, plan, agents, verdict)
     for owner, value in _told(plan):
         for path in refs(value):
             try:
@@ -126,6 +129,8 @@ def _structure(plan: Plan, verdict: Verdict) -> None:
                 why = f"its compensation refers to {path}; refer to itself or what it waits for"
                 verdict.add(step.id, "known-step", why)
     for preview in plan.previews:
+        if preview.when:
+            verdict.add(preview.id, "condition", "a preview is always read; leave its `when` out")
         for path in refs(preview.args):
             why = f"a preview runs before all steps, so it cannot refer to {path}; give the value"
             verdict.add(preview.id, "known-step", why)
@@ -167,6 +172,30 @@ def _call(reader: _Reader, agent: Agent, verdict: Verdict) -> None:
         verdict.add(step.id, "risk", why)
     _taking_back(reader, agent, tool, verdict)
     _arguments(reader, tool, step.args, verdict)
+
+
+def _conditions(step: Step, plan: Plan, agents: Mapping[str, Agent], verdict: Verdict) -> None:
+    """What decides can be read again on resume, and can be what it is held against."""
+    for condition in step.when:
+        path = str(condition.value[REF])
+        if plan.step(condition.gate).changes_things:
+            why = (
+                f"when: {path} is of a step that changes things, which a resume does not do again; "
+                "refer to one that only reads"
+            )
+            verdict.add(step.id, "condition", why)
+            continue
+        try:
+            made, _ = _at(path, plan, agents)
+        except PlanError as exc:
+            verdict.add(step.id, "condition", f"when: {exc}")
+            continue
+        literal = condition.is_not if condition.equals is None else condition.equals
+        held = shape({"const": literal})
+        if any(m.kind == "wrong" for m in mismatches(held, without_null(made), path)):
+            allowed = made.schema.get("enum")
+            instead = f"; it is one of {', '.join(map(str, allowed))}" if allowed else ""
+            verdict.add(step.id, "condition", f"when: {path} is never {literal!r}{instead}")
 
 
 def _taking_back(reader: _Reader, agent: Agent, tool: ToolInfo, verdict: Verdict) -> None:

@@ -41,13 +41,13 @@ async def test_the_emulators_quotas_are_read_and_its_gaps_are_unknown(
 ) -> None:
     build = {"vpcs": 3, "nat_gateways_per_zone": 1, "elastic_ips": 2, "instances": 2}
     report = await agent.call("check_quota", build=build)
-    checks = {check["quota"]: check for check in report["checks"]}
+    checks = {check["name"]: check for check in report["checks"]}
     assert (checks["VPCs"]["used"], checks["VPCs"]["allowed"]) == (2, 5)  # one is the default VPC
     assert checks["VPCs"]["verdict"] == "PASS"
     assert checks["NAT gateways per zone"]["used"] == 1
     assert checks["Elastic IPs"]["used"] == 2
     assert checks["Elastic IPs"]["verdict"] == "UNKNOWN"
-    assert "does not implement" in checks["Elastic IPs"]["reason"]
+    assert "does not implement" in checks["Elastic IPs"]["evidence"]
     assert checks["vCPUs of On-Demand Standard instances"]["wanted"] == 4
     assert report["verdict"] == "UNKNOWN"
 
@@ -58,8 +58,21 @@ async def test_what_does_not_fit_says_by_how_much_and_how_to_get_more(
     report = await agent.call("check_quota", build={"vpcs": 4})
     assert report["verdict"] == "FAIL"
     assert report["summary"] == "1 FAIL; no room: VPCs"
-    assert report["checks"][0]["reason"].startswith("1 too many")
-    assert "vpc L-F678F1CE" in report["checks"][0]["reason"]
+    assert report["checks"][0]["evidence"].startswith("2 of 5 used and 4 more wanted")
+    how = "--service-code vpc --quota-code L-F678F1CE --desired-value 6"
+    assert how in report["checks"][0]["evidence"]
+
+
+async def test_a_build_that_was_begun_counts_as_used(agent: Any, network: dict[str, Any]) -> None:
+    report = await agent.call("check_quota", build={"vpcs": 4}, application="shop")
+    (check,) = report["checks"]
+    assert (check["verdict"], check["used"], check["wanted"]) == ("PASS", 2, 0)
+
+
+async def test_a_family_whose_quota_is_not_known_here_is_unknown(agent: Any) -> None:
+    report = await agent.call("check_quota", build={"instances": 1}, instance_type="p5.48xlarge")
+    assert (report["verdict"], len(report["checks"])) == ("UNKNOWN", 1)
+    assert "not of the Standard families" in report["checks"][0]["evidence"]
 
 
 async def test_running_vcpus_are_counted_and_spot_is_not(
@@ -80,7 +93,6 @@ async def test_running_vcpus_are_counted_and_spot_is_not(
         ({"build": {}}, "build says nothing"),
         ({"build": {"vpcs": -1}}, "greater than or equal to 0"),
         ({"build": {"rockets": 1}}, "rockets is not an argument"),
-        ({"build": {"instances": 1}, "instance_type": "p5.48xlarge"}, "not of the Standard"),
         ({"build": {"instances": 1}, "instance_type": "x; rm"}, "pattern"),
     ],
 )

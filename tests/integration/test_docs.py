@@ -19,7 +19,7 @@ import yaml
 from fastmcp import Client
 
 from opswright.config import SUITE, load_servers
-from opswright.plan import PlannedMessage, Step
+from opswright.plan import Condition, PlannedMessage, Step
 from opswright.planners.blueprint import Blueprint, Parameter, build
 from opswright_core.changes import ChangeStatus
 from opswright_core.settings import ApprovalPolicy, Settings, parse_toolsets
@@ -352,13 +352,15 @@ def test_the_readme_example_runs_and_prints_what_is_said(tmp_path: Path) -> None
 
 def test_the_blueprint_page_shows_one_that_works_and_names_every_field() -> None:
     page = ROOT / "docs" / "blueprints.md"
-    (shown,) = fenced(page, "yaml")
+    shown, waiting = fenced(page, "yaml")
     blueprint = Blueprint(**yaml.safe_load(shown))
+    _, network = [Step(**step) for step in yaml.safe_load(waiting)]
+    assert network.producers == ("quotas",)
     plan = build(blueprint, blueprint.examples[0], {}, "plan-1")
     assert getattr(plan, "parameters", {})["application"] == "shop"
     fields = {
         field
-        for model in (Blueprint, Parameter, Step, PlannedMessage)
+        for model in (Blueprint, Parameter, Step, Condition, PlannedMessage)
         for field in model.model_fields
     }
     named = set(re.findall(r"`([\w]+)`", page.read_text()))

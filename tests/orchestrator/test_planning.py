@@ -184,13 +184,16 @@ async def test_quotas_are_looked_at_before_the_approval_where_the_agent_can(
 ) -> None:
     request = "Deploy a three-tier web application from /srv/shop with high availability"
     plan = await planned(team, request)
-    assert {step.id: step.tool for step in plan.previews} == {
+    assert {step.id: step.tool for step in plan.read_early} == {
         "estimate": "estimate_monthly_cost",
         "quotas": "check_quota",
     }
     assert examine(plan, team).findings == []
     del team["aws_devops"].tools["check_quota"]
-    assert [step.id for step in (await planned(team, request)).previews] == ["estimate"]
+    without = await planned(team, request)
+    assert [step.id for step in without.read_early] == ["estimate"]
+    assert without.gates == frozenset()
+    assert examine(without, team).findings == []
 
 
 def test_a_previews_verdict_is_shown_with_its_summary() -> None:

@@ -37,6 +37,7 @@ class StepState(BaseModel):
     title: str
     risk: str
     needs: list[str]
+    when: list[str] = Field(default_factory=list, description="What has to hold for it to begin")
     status: str
     note: str = Field("", description="Why it is not done, or what it waits for")
 
@@ -65,6 +66,9 @@ class RunState(BaseModel):
     planner: str
     steps: list[StepState]
     monthly_usd: float | None = Field(None, description="Estimated cost of what it would build")
+    checked: dict[str, str] = Field(
+        default_factory=dict, description="What steps that others wait to pass said beforehand"
+    )
     approvals: list[ApprovalAsked] = Field(default_factory=list)
     report: dict[str, Any] | None = Field(None, description="When it has ended")
     next: str = ""
@@ -109,6 +113,11 @@ def state_of(
         planner=run.plan.planner,
         steps=[_step(run, step_id, outcomes) for step_id in (s.id for s in in_order(run.plan))],
         monthly_usd=(run.previews.get("estimate") or {}).get("monthly_usd"),
+        checked={
+            gate: f"{v.get('verdict', 'UNKNOWN')}: {v.get('summary', v.get('error', ''))}"
+            for gate, v in run.previews.items()
+            if gate in run.plan.gates
+        },
         approvals=asked,
         report=report,
         next=_NEXT.get(status, ""),
@@ -136,6 +145,7 @@ def _step(run: Run, step_id: str, outcomes: Mapping[str, StepOutcome]) -> StepSt
         title=step.title,
         risk=step.risk,
         needs=list(step.producers),
+        when=[condition.in_words for condition in step.when],
         status=outcome.status,
         note=(outcome.error or "")[:500],
     )

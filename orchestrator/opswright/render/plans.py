@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from opswright.conditions import held_back_by
 from opswright.plan import Plan, Step, in_order
 from opswright.render.styles import RISK, show_heading, show_line, show_rows
 
@@ -57,28 +58,45 @@ def _step_line(step: Step, others: Sequence[str]) -> Text:
         line.append(f"  needs {', '.join(others)}", style="dim")
     if step.title:
         line.append(f"\n{step.title}")
+    for condition in step.when:
+        line.append(f"\n{condition.in_words}", style="dim")
     return line
 
 
 def show_previews(console: Console, previews: Mapping[str, Any], plan: Plan) -> None:
     """Print what was read before the approval, like the cost estimate."""
-    for step in plan.previews:
+    for step in plan.read_early:
         value = previews.get(step.id, {})
         if "verdict" in value:
             said = f"{value['verdict']}: {value.get('summary', '')}"
             show_heading(console, step.title or step.id, said)
-            continue
-        if "monthly_usd" not in value:
+        elif step.id in plan.gates or "monthly_usd" not in value:
             why = str(value.get("error", "no answer"))
             show_heading(console, step.title or step.id, f"unknown: {why}")
-            continue
-        least = "at least " if value.get("is_lower_bound") else ""
-        show_heading(console, "Estimated cost", f"{least}${value['monthly_usd']:,.2f} a month")
-        rows: list[tuple[Text | str, str]] = [
-            (f"${line['monthly_usd']:>9,.2f}", str(line["component"]))
-            for line in value.get("lines", [])
-        ]
-        rows += [(Text("  unknown", "yellow"), str(what)) for what in value.get("unpriced", [])]
-        show_rows(console, rows)
-        source = f"{value.get('source', '')}, {value.get('prices_as_of', '')}"
-        show_line(console, Text(source, "dim"))
+        else:
+            _show_estimate(console, value)
+        _show_held_back(console, step, value, plan)
+
+
+def _show_held_back(console: Console, gate: Step, value: Mapping[str, Any], plan: Plan) -> None:
+    """Warn of what the run would come to, were it begun now."""
+    if gate.id not in plan.gates:
+        return
+    if held := held_back_by(gate, None if "error" in value else value, plan):
+        would = f"As it stands, the run would not begin {', '.join(held)}, nor what needs them."
+        show_line(console, Text(would, "bold red"))
+    elif value.get("verdict") == "UNKNOWN":
+        show_line(console, Text("Warning: not all of it could be read; the run goes on.", "yellow"))
+
+
+def _show_estimate(console: Console, value: Mapping[str, Any]) -> None:
+    least = "at least " if value.get("is_lower_bound") else ""
+    show_heading(console, "Estimated cost", f"{least}${value['monthly_usd']:,.2f} a month")
+    rows: list[tuple[Text | str, str]] = [
+        (f"${line['monthly_usd']:>9,.2f}", str(line["component"]))
+        for line in value.get("lines", [])
+    ]
+    rows += [(Text("  unknown", "yellow"), str(what)) for what in value.get("unpriced", [])]
+    show_rows(console, rows)
+    source = f"{value.get('source', '')}, {value.get('prices_as_of', '')}"
+    show_line(console, Text(source, "dim"))

@@ -112,3 +112,5 @@ def _show_not_done(console: Console, report: Report) -> None:
         if missing.touches:
             others = f"so these were not done either: {', '.join(missing.touches)}"
             show_line(console, others, indent=4)
+    if not report.changed:
+        show_line(console, "Nothing was changed.")

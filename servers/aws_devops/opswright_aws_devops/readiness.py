@@ -160,4 +160,4 @@ def _room(a: Aws, instances: Read, groups: Read) -> Check | None:
     if isinstance(judged, Unread):
         return check(ROOM, judged)
     said = f"{judged.used} of {judged.allowed} vCPUs used, {judged.wanted} wanted"
-    return Check(name=ROOM, verdict=judged.verdict, evidence=judged.reason or said)
+    return Check(name=ROOM, verdict=judged.verdict, evidence=judged.evidence or said)

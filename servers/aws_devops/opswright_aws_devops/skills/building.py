@@ -180,20 +180,15 @@ async def _quotas_in_the_way(worker: Worker, inputs: ThreeTierWanted) -> str:
     """
     if "check_quota" not in {tool.name for tool in await worker.client.list_tools()}:
         return ""
-    network = {"name": inputs.name, "cidr": inputs.cidr, "az_count": inputs.az_count}
-    planned = await worker.call("create_network", dry_run=True, **network, **inputs.where)
-    actions = (planned.get("plan") or {}).get("actions", [])
-    if not any(a["verb"] == "create" and a["type"] == "ec2:vpc" for a in actions):
-        return ""
     build = {
         "vpcs": 1, "internet_gateways": 1, "nat_gateways_per_zone": 1,
         "elastic_ips": inputs.az_count, "load_balancers": 1, "target_groups": 1,
         "auto_scaling_groups": 1, "instances": 2, "databases": 1,
     }  # fmt: skip
-    asked = {"build": build, "instance_type": inputs.instance_type, **inputs.where}
-    report, _, is_error = await worker.try_call("check_quota", asked)
+    asked = {"build": build, "instance_type": inputs.instance_type, "application": inputs.name}
+    report, _, is_error = await worker.try_call("check_quota", asked | inputs.where)
     short = [] if is_error else [c for c in report["checks"] if c["verdict"] == "FAIL"]
-    return "; ".join(f"{c['quota']} ({c['used']} of {c['allowed']} used)" for c in short)
+    return "; ".join(f"{c['name']} ({c['used']} of {c['allowed']} used)" for c in short)
 
 
 def gaps_of(changes: list[dict[str, Any]]) -> str:

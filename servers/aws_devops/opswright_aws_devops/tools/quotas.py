@@ -13,7 +13,7 @@ from opswright_core.errors import BadInputError
 from opswright_core.parallel import each, time_limit
 from opswright_core.runtime import aws
 from opswright_core.tools import read_tool
-from opswright_core.verdicts import Unread, Verdict, attempt, worst
+from opswright_core.verdicts import Check, Unread, Verdict, attempt, worst
 
 READ_SECONDS = 25.0
 STANDARD = re.compile(r"[acdhimrtz]\d|is\d|im\d")
@@ -49,16 +49,13 @@ class Quota:
     used: Callable[[Aws], int]
 
 
-class QuotaCheck(BaseModel):
+class QuotaCheck(Check):
     """Whether one quota leaves room."""
 
-    quota: str
-    code: str = Field(description="Service and code in Service Quotas")
-    verdict: Verdict
+    code: str = Field("", description="Service and code in Service Quotas")
     wanted: int
-    used: int | None = Field(description="None: not read")
-    allowed: int | None = Field(description="None: not read")
-    reason: str = ""
+    used: int | None = Field(None, description="None: not read")
+    allowed: int | None = Field(None, description="None: not read")
 
 
 class QuotaReport(BaseModel):
@@ -81,6 +78,10 @@ def check_quota(
     instance_type: Annotated[
         str, Field(description="Of `instances`", pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$", max_length=40)
     ] = "t3.small",
+    application: Annotated[
+        str | None,
+        Field(description="Once its VPC is there, its build counts as used", max_length=100),
+    ] = None,
     target: Target = HERE,
 ) -> QuotaReport:
     """Check before a build whether the account's quotas leave room for it."""
@@ -89,9 +90,14 @@ def check_quota(
         raise BadInputError('build says nothing: name what is to be made, like {"vpcs": 1}.')
     a = aws(target)
     with time_limit(READ_SECONDS):
-        if instances := wanted.pop("instances", 0):
-            wanted |= _vcpus(a, instance_type, instances)
+        if application and _is_begun(a, application):
+            wanted = dict.fromkeys(wanted, 0)
+        instances = wanted.pop("instances", None)
+        if instances is not None and STANDARD.match(instance_type):
+            wanted["standard_vcpus"] = instances * _vcpus_of(a, [instance_type])[instance_type]
         checks = each(wanted, lambda kind: _checked(a, kind, wanted[kind]))
+    if instances is not None and "standard_vcpus" not in wanted:
+        checks.append(_of_another_family(instance_type, instances))
     verdict = worst(check.verdict for check in checks)
     return QuotaReport(verdict=verdict, summary=_said(checks), checks=checks)
 
@@ -109,7 +115,7 @@ def judge_room(a: Aws, instances: Mapping[str, int]) -> QuotaCheck:
 def judge_quota(quota: Quota, wanted: int, used: int | Unread, allowed: int | Unread) -> QuotaCheck:
     """PASS when what is used and what is wanted are within what is allowed."""
     known = {
-        "quota": quota.name,
+        "name": quota.name,
         "code": f"{quota.service} {quota.code}",
         "wanted": wanted,
         "used": None if isinstance(used, Unread) else used,
@@ -118,13 +124,14 @@ def judge_quota(quota: Quota, wanted: int, used: int | Unread, allowed: int | Un
     if isinstance(used, Unread) or isinstance(allowed, Unread):
         unread = used if isinstance(used, Unread) else allowed
         reason = unread.reason if isinstance(unread, Unread) else ""
-        return QuotaCheck(verdict="UNKNOWN", reason=reason, **known)
+        return QuotaCheck(verdict="UNKNOWN", evidence=reason, **known)
     if used + wanted <= allowed:
         return QuotaCheck(verdict="PASS", **known)
     return QuotaCheck(
         verdict="FAIL",
-        reason=f"{used + wanted - allowed} too many: remove what is not used, or ask for more with "
-        f"service-quotas RequestServiceQuotaIncrease {quota.service} {quota.code}",
+        evidence=f"{used} of {allowed} used and {wanted} more wanted. Remove what is not used, or "
+        "ask for more: aws service-quotas request-service-quota-increase "
+        f"--service-code {quota.service} --quota-code {quota.code} --desired-value {used + wanted}",
         **known,
     )
 
@@ -137,7 +144,7 @@ def _checked(a: Aws, kind: str, wanted: int) -> QuotaCheck:
 
 def _said(checks: Iterable[QuotaCheck]) -> str:
     counts = Counter(check.verdict for check in checks)
-    failed = [c.quota for c in checks if c.verdict == "FAIL"]
+    failed = [c.name for c in checks if c.verdict == "FAIL"]
     said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
     return f"{said}; no room: {', '.join(failed)}" if failed else said
 
@@ -154,15 +161,20 @@ def _allowed(a: Aws, quota: Quota) -> int:
     return int(client.get_aws_default_service_quota(**which)["Quota"]["Value"])
 
 
-def _vcpus(a: Aws, instance_type: str, instances: int) -> dict[str, int]:
-    """The vCPUs of some instances, as the quota of On-Demand Standard instances counts them."""
-    if not STANDARD.match(instance_type):
-        raise BadInputError(
-            f"{instance_type} is not of the Standard families (A, C, D, H, I, M, R, T, Z), whose "
-            "quota is the one known here."
-        )
-    (each_of,) = _vcpus_of(a, [instance_type]).values()
-    return {"standard_vcpus": each_of * instances}
+def _is_begun(a: Aws, application: str) -> bool:
+    """Whether the VPC of an application is there, which a build of it makes first."""
+    named = [{"Name": "tag:Name", "Values": [application]}]
+    return bool(a.pages("ec2", "describe_vpcs", "Vpcs", Filters=named))
+
+
+def _of_another_family(instance_type: str, instances: int) -> QuotaCheck:
+    return QuotaCheck(
+        name=f"vCPUs of On-Demand {instance_type}",
+        verdict="UNKNOWN",
+        evidence="It is not of the Standard families (A, C, D, H, I, M, R, T, Z), whose quota is "
+        "the one known here.",
+        wanted=instances,
+    )
 
 
 def _vcpus_of(a: Aws, types: list[str]) -> dict[str, int]:
