@@ -41,7 +41,7 @@ class AwsTarget(BaseModel):
 
 
 HERE = AwsTarget()
-Target = Annotated[AwsTarget, Field(description="AWS profile, region, role; else environment")]
+Target = Annotated[AwsTarget, Field(description="Profile, region, role; else environment")]
 
 
 @dataclass

@@ -22,8 +22,8 @@ Risk = Literal["read", "record", "write", "destructive"]
 F = TypeVar("F", bound=Callable[..., Any])
 O = TypeVar("O", bound=BaseModel)  # noqa: E741 (outputs)
 
-DryRun = Annotated[bool, Field(description="Only show the plan")]
-Approval = Annotated[str | None, Field(description="From a needs_approval answer", max_length=200)]
+DryRun = Annotated[bool, Field(description="Plan only")]
+Approval = Annotated[str | None, Field(description="From needs_approval", max_length=200)]
 
 
 def _declare(fn: Callable[..., Any], doc: str | None, risk: Risk, toolset: str) -> Any:

@@ -36,6 +36,40 @@ async def test_a_load_balancer_faces_the_internet_and_forwards_to_its_targets(
     assert balancer["url"] == f"http://{found['DNSName']}"
 
 
+async def test_an_internal_load_balancer_stays_inside_and_its_targets_are_addresses(
+    agent: Any, network: dict[str, Any], groups: dict[str, str], client_of: Clients
+) -> None:
+    elb, made = client_of("elbv2"), {}
+    before = elb.describe_load_balancers()["LoadBalancers"]
+    for target_type in ("ip", "none"):
+        change = await agent.call(
+            "create_load_balancer",
+            name=f"shop-{target_type}",
+            vpc_id=network["vpc_id"],
+            subnet_ids=network["private_subnet_ids"],
+            security_group_ids=[groups["app_sg_id"]],
+            internal=True,
+            target_type=target_type,
+        )
+        assert {c["verdict"] for c in change["checks"]} == {"PASS"}
+        made[target_type] = change["outputs"]
+    arns = [found["load_balancer_arn"] for found in made.values()]
+    found = elb.describe_load_balancers(LoadBalancerArns=arns)["LoadBalancers"]
+    assert {balancer["Scheme"] for balancer in found} == {"internal"}
+    (group,) = elb.describe_target_groups(Names=["shop-ip"])["TargetGroups"]
+    assert group["TargetType"] == "ip"
+    assert group["TargetGroupArn"] == made["ip"]["target_group_arn"]
+    assert made["none"]["target_group_arn"] == ""
+    which = [made["none"]["listener_arn"]]
+    (listener,) = elb.describe_listeners(ListenerArns=which)["Listeners"]
+    (answer,) = listener["DefaultActions"]
+    assert answer["FixedResponseConfig"]["StatusCode"] == "404"
+    for change_id in agent.made[-2:]:
+        await agent.call("undo_change", change_id=change_id)
+    assert elb.describe_load_balancers()["LoadBalancers"] == before
+    assert elb.describe_target_groups()["TargetGroups"] == []
+
+
 def self_signed(lasts_seconds: float = 86_400) -> dict[str, bytes]:
     """A certificate and its key, valid from now, as ACM imports them."""
     from datetime import UTC, datetime, timedelta

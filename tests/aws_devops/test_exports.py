@@ -24,7 +24,7 @@ from opswright_aws_devops.rds_parts import load_database
 from opswright_aws_devops.server import create_server
 from opswright_aws_devops.tools.buckets import load_bucket
 from opswright_aws_devops.tools.databases import Database, judge_database
-from opswright_aws_devops.tools.load_balancers import LoadBalancer, _load, judge_load_balancer
+from opswright_aws_devops.tools.load_balancers import LoadBalancer, judge_load_balancer, load_state
 from opswright_aws_devops.tools.security_groups import SecurityGroups, inbound
 from opswright_core.aws import AwsSessions, AwsTarget
 from opswright_core.verdicts import Check, Unread
@@ -158,7 +158,9 @@ async def test_an_exported_application_has_the_shape_that_the_tools_give_it(
     balancer = LoadBalancer(
         load_balancer_name="shop", target_group_name="shop", **under(outputs, "LoadBalancer")
     )
-    assert failed(judge_load_balancer(balancer, _load(a, "shop"))) == []
+    assert (
+        failed(judge_load_balancer(balancer, load_state(a, "shop"), scheme="internet-facing")) == []
+    )
     own = under(outputs, "Database")
     database = Database(
         db_instance_id="shop", engine="postgres", multi_az=True, encrypted=True, secret_arn="",

@@ -43,7 +43,7 @@ async def test_a_changing_tool_takes_dry_run_and_approval_and_answers_a_change(
     ]  # fmt: skip
     assert schema["required"] == ["names"]
     assert schema["properties"]["dry_run"] == {
-        "default": False, "description": "Only show the plan", "type": "boolean",
+        "default": False, "description": "Plan only", "type": "boolean",
     }  # fmt: skip
     assert {"change_id", "status", "plan", "outputs", "checks"} <= set(
         shelve.output_schema["properties"]

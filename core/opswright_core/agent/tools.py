@@ -16,7 +16,7 @@ from opswright_core.search import Ranker
 from opswright_core.tools import read_tool, record_tool
 
 TaskId = Annotated[str, Field(description="From handle_task", max_length=40)]
-Wait = Annotated[float, Field(description="Longest wait in seconds", ge=0, le=50)]
+Wait = Annotated[float, Field(description="Longest wait", ge=0, le=50)]
 NO_CONTEXT = TaskContext()
 FULL_BUDGET = TaskBudget()
 

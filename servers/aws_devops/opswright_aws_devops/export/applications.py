@@ -71,17 +71,15 @@ def database(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
     return made
 
 
-def load_balancer(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
-    """As create_load_balancer builds it."""
-    made, name = Made(prefix), short_name(a["name"])
-    group = made.add(
+def _target_group(made: Made, name: str, a: Mapping[str, Any]) -> Ref:
+    return made.add(
         "Targets",
         "ElasticLoadBalancingV2::TargetGroup",
         {
             "Name": name,
             "Protocol": "HTTP",
             "Port": a["target_port"],
-            "TargetType": "instance",
+            "TargetType": a["target_type"],
             "VpcId": a["vpc_id"],
             "HealthCheckProtocol": "HTTP",
             "HealthCheckPath": a["health_check_path"],
@@ -92,13 +90,19 @@ def load_balancer(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
             "Tags": named(a["name"]),
         },
     )("TargetGroupArn")
+
+
+def load_balancer(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
+    """As create_load_balancer builds it."""
+    made, name = Made(prefix), short_name(a["name"])
+    group = None if a["target_type"] == "none" else _target_group(made, name, a)
     drop = {"Key": "routing.http.drop_invalid_header_fields.enabled", "Value": "true"}
     balancer = made.add(
         "Balancer",
         "ElasticLoadBalancingV2::LoadBalancer",
         {
             "Name": name,
-            "Scheme": "internet-facing",
+            "Scheme": "internal" if a["internal"] else "internet-facing",
             "Type": "application",
             "Subnets": a["subnet_ids"],
             "SecurityGroups": a["security_group_ids"],
@@ -107,7 +111,12 @@ def load_balancer(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
         },
     )
     arn, dns_name = balancer("LoadBalancerArn"), balancer("DNSName")
-    forward = [{"Type": "forward", "TargetGroupArn": group}]
+    answer = {"StatusCode": "404", "ContentType": "text/plain", "MessageBody": "Not found"}
+    serves_with: Value = (
+        [{"Type": "forward", "TargetGroupArn": group}]
+        if group
+        else [{"Type": "fixed-response", "FixedResponseConfig": answer}]
+    )
 
     def listener(key: str, port: int, protocol: str, actions: Value, **more: Value) -> Ref:
         properties = {
@@ -122,19 +131,19 @@ def load_balancer(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
     if certificate := a["certificate_arn"]:
         certificates = [{"CertificateArn": certificate}]
         serves = listener(
-            "Https", 443, "HTTPS", forward, SslPolicy=TLS_POLICY, Certificates=certificates
+            "Https", 443, "HTTPS", serves_with, SslPolicy=TLS_POLICY, Certificates=certificates
         )
         redirect = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
         listener("Http", 80, "HTTP", [{"Type": "redirect", "RedirectConfig": redirect}])
     else:
-        serves = listener("Http", 80, "HTTP", forward)
+        serves = listener("Http", 80, "HTTP", serves_with)
     made.outputs = {
         "load_balancer_arn": arn,
         "load_balancer_name": name,
         "dns_name": dns_name,
         "url": Join((f"{'https' if certificate else 'http'}://", dns_name)),
-        "target_group_arn": group,
-        "target_group_name": name,
+        "target_group_arn": group or "",
+        "target_group_name": name if group else "",
         "listener_arn": serves,
     }
     return made

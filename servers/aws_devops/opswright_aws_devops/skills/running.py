@@ -104,7 +104,7 @@ async def deploy_container_service(worker: Worker, inputs: ServiceWanted) -> Out
             vpc_id=vpc_id,
             subnet_ids=network["public_subnet_ids"],
             security_group_ids=[groups["load_balancer_sg_id"]],
-            target_port=inputs.port,
+            target_type="none",  # the service brings a target group of its own
         )
         listener_arn = balancer["listener_arn"]
         outputs |= {"network": network, "security_groups": groups, "load_balancer": balancer}

@@ -1,10 +1,12 @@
-"""Load balancers: an internet-facing application load balancer, its target group and listeners."""
+"""Load balancers: an application load balancer, public or internal, and its listeners."""
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.lookup import first, if_exists, must_exist
+from opswright_aws_devops.listeners import issued_certificate
+from opswright_aws_devops.lookup import first, if_exists
 from opswright_aws_devops.ownership import (
     Maker,
     Request,
@@ -29,9 +31,14 @@ TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 """AWS's recommended policy: TLS 1.2 and 1.3 (Elastic Load Balancing user guide)."""
 READY_SECONDS = 900.0
 
+TargetType = Literal["instance", "ip", "none"]
+
 
 class LoadBalancer(BaseModel):
-    """A load balancer; `listener_arn` is the listener that forwards to the target group."""
+    """A load balancer; `listener_arn` is the listener that serves, the target group's or a 404's.
+
+    `target_group_arn` and `target_group_name` are empty with `target_type` none.
+    """
 
     load_balancer_arn: str
     load_balancer_name: str
@@ -42,21 +49,67 @@ class LoadBalancer(BaseModel):
     listener_arn: str
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for, besides the name."""
+
+    vpc_id: str
+    subnet_ids: list[str]
+    security_group_ids: list[str]
+    port: int
+    health_check_path: str
+    certificate_arn: str | None
+    internal: bool
+    target_type: TargetType
+
+    @property
+    def scheme(self) -> str:
+        """Elastic Load Balancing's word for who reaches it."""
+        return "internal" if self.internal else "internet-facing"
+
+    @property
+    def has_group(self) -> bool:
+        """Whether it gets a target group."""
+        return self.target_type != "none"
+
+    def actions(self, name: str) -> list[Action]:
+        """What is made, in order."""
+        targets = f"HTTP {self.port}, by {self.target_type}"
+        serves = "" if self.has_group else "answers 404 until a rule leads elsewhere"
+        ports = [443, 80] if self.certificate_arn else [80]
+        made = [
+            *([(TARGETS, name, targets)] if self.has_group else []),
+            (BALANCER, name, self.scheme),
+            *((LISTENER, f"{name}:{port}", serves if port == ports[0] else "") for port in ports),
+        ]
+        return [Action(verb="create", type=t, name=n, detail=d) for t, n, d in made]
+
+
 @write_tool()
 def create_load_balancer(
     name: ResourceName,
     vpc_id: VpcId,
-    subnet_ids: Annotated[list[str], Field(description="Public, in two zones", min_length=2)],
+    subnet_ids: Annotated[
+        list[str], Field(description="Two zones; public unless internal", min_length=2)
+    ],
     security_group_ids: Annotated[list[str], Field(description="At least one", min_length=1)],
     target_port: Annotated[int, Field(description="Of the servers", ge=1, le=65535)] = 8080,
     health_check_path: Annotated[str, Field(description="Answers 200", pattern="^/")] = "/healthz",
     certificate_arn: Annotated[str, Field(description="ACM; gives HTTPS")] | None = None,
+    internal: Annotated[bool, Field(description="Inside the VPC")] = False,
+    target_type: Annotated[
+        TargetType, Field(description="none: listener answers 404")
+    ] = "instance",
     target: Target = HERE,
 ) -> Work[LoadBalancer]:
-    """Create an internet-facing application load balancer with target group and listener."""
+    """Create an application load balancer with target group and listener."""
     if name.startswith("internal-"):
         raise BadInputError(f"name {name!r}: AWS refuses names that begin with internal-.")
     a = aws(target)
+    wanted = Wanted(
+        vpc_id, subnet_ids, security_group_ids, target_port, health_check_path, certificate_arn,
+        internal, target_type,
+    )  # fmt: skip
     request = Request.of(
         "create_load_balancer",
         name,
@@ -66,25 +119,15 @@ def create_load_balancer(
         port=target_port,
         path=health_check_path,
         certificate=certificate_arn,
+        kind=[internal, target_type],
     )
-    balancer_name = short_name(name)
-    ports = ["443", "80"] if certificate_arn else ["80"]
-    wanted = [
-        Action(verb="create", type=TARGETS, name=balancer_name, detail=f"HTTP {target_port}"),
-        Action(verb="create", type=BALANCER, name=balancer_name, detail="internet-facing"),
-        *(Action(verb="create", type=LISTENER, name=f"{balancer_name}:{port}") for port in ports),
-    ]
-    group = {
-        "Port": target_port,
-        "HealthCheckPath": health_check_path,
-        "VpcId": vpc_id,
-    }
-    balancer = {"Subnets": subnet_ids, "SecurityGroups": security_group_ids}
     return Work(
         scope=Scope.of(a),
-        plan=lambda: _plan(a, request, wanted, vpc_id, balancer, certificate_arn),
-        apply=lambda rec: _apply(a, rec, request, group, balancer, certificate_arn, target),
-        verify=lambda made: judge_load_balancer(made, _load(a, made.load_balancer_name)),
+        plan=lambda: _plan(a, request, wanted),
+        apply=lambda rec: _apply(a, rec, request, wanted, target),
+        verify=lambda made: judge_load_balancer(
+            made, load_state(a, made.load_balancer_name), scheme=wanted.scheme
+        ),
         outputs=LoadBalancer,
     )
 
@@ -97,7 +140,8 @@ class BalancerState(BaseModel):
     listeners: dict[int, dict[str, Any]] = {}
 
 
-def _load(a: Aws, name: str) -> BalancerState:
+def load_state(a: Aws, name: str) -> BalancerState:
+    """Read the load balancer of a name, its target group and its listeners."""
     elb = a.client("elbv2")
     balancer = first(if_exists(lambda: elb.describe_load_balancers(Names=[name])["LoadBalancers"]))
     group = first(if_exists(lambda: elb.describe_target_groups(Names=[name])["TargetGroups"]))
@@ -119,71 +163,51 @@ def _known(state: BalancerState, name: str) -> dict[str, str]:
     return known
 
 
-def _plan(
-    a: Aws,
-    request: Request,
-    wanted: list[Action],
-    vpc_id: str,
-    balancer: dict[str, list[str]],
-    certificate_arn: str | None,
-) -> ChangePlan:
-    subnet_ids = balancer["Subnets"]
-    placement = place(a, subnet_ids, balancer["SecurityGroups"])
-    if placement.vpc_id != vpc_id:
+def _plan(a: Aws, request: Request, wanted: Wanted) -> ChangePlan:
+    placement = place(a, wanted.subnet_ids, wanted.security_group_ids)
+    if placement.vpc_id != wanted.vpc_id:
         raise BadInputError(
-            f"The subnets are in {placement.vpc_id}, not in {vpc_id}; give its own."
+            f"The subnets are in {placement.vpc_id}, not in {wanted.vpc_id}; give its own."
         )
-    here = [{"Name": "vpc-id", "Values": [vpc_id]}]
-    tables = a.pages("ec2", "describe_route_tables", "RouteTables", Filters=here)
-    if private := [s for s in subnet_ids if not is_public(s, tables)]:
-        raise BadInputError(
-            f"{', '.join(private)} has no route to an internet gateway, so an internet-facing load "
-            "balancer there could not be reached; give public subnets (create_network makes them)."
-        )
-    if certificate_arn:
-        _require_issued(a, certificate_arn)
-    name = wanted[0].name
-    state = _load(a, name)
+    if not wanted.internal:
+        _require_public(a, wanted)
+    if wanted.certificate_arn:
+        issued_certificate(a, wanted.certificate_arn)
+    name = short_name(request.name)
+    state = load_state(a, name)
     for found, arn_key in ((state.balancer, "LoadBalancerArn"), (state.group, "TargetGroupArn")):
         if found:
             described = a.client("elbv2").describe_tags(ResourceArns=[found[arn_key]])
             tags = tags_of(described["TagDescriptions"][0]["Tags"])
             request.claim(found[arn_key].split(":")[-1], tags)
     known = _known(state, name)
-    warnings = [] if certificate_arn else ["No certificate: visitors are served over plain HTTP."]
+    visitors = "clients" if wanted.internal else "visitors"
+    plain = f"No certificate: {visitors} are served over plain HTTP."
     return ChangePlan(
-        summary=f"Create load balancer {name} over {', '.join(placement.azs)}",
-        actions=outstanding(wanted, known),
-        warnings=warnings,
+        summary=f"Create {wanted.scheme} load balancer {name} over {', '.join(placement.azs)}",
+        actions=outstanding(wanted.actions(name), known),
+        warnings=[] if wanted.certificate_arn else [plain],
         observed={"known": known},
     )
 
 
-def _require_issued(a: Aws, certificate_arn: str) -> None:
-    acm = a.client("acm")
-    certificate = must_exist(
-        f"Certificate {certificate_arn}",
-        lambda: acm.describe_certificate(CertificateArn=certificate_arn)["Certificate"],
-    )
-    if certificate["Status"] != "ISSUED":
+def _require_public(a: Aws, wanted: Wanted) -> None:
+    here = [{"Name": "vpc-id", "Values": [wanted.vpc_id]}]
+    tables = a.pages("ec2", "describe_route_tables", "RouteTables", Filters=here)
+    if private := [s for s in wanted.subnet_ids if not is_public(s, tables)]:
         raise BadInputError(
-            f"Certificate {certificate_arn} is {certificate['Status']}; validate its domain first, "
-            "or leave certificate_arn out."
+            f"{', '.join(private)} has no route to an internet gateway, so an internet-facing load "
+            "balancer there could not be reached; give public subnets (create_network makes them), "
+            "or make it internal."
         )
 
 
 def _apply(
-    a: Aws,
-    rec: Recorder,
-    request: Request,
-    group: dict[str, Any],
-    balancer: dict[str, Any],
-    certificate_arn: str | None,
-    target: AwsTarget,
+    a: Aws, rec: Recorder, request: Request, wanted: Wanted, target: AwsTarget
 ) -> LoadBalancer:
     elb, name = a.client("elbv2"), short_name(request.name)
     tags = request.tag_list(request.name)
-    maker = Maker(rec, _known(_load(a, name), name))
+    maker = Maker(rec, _known(load_state(a, name), name))
 
     def undo(delete: str, parameter: str, arn: str, describe: str, items: str) -> list[UndoStep]:
         return [
@@ -199,30 +223,44 @@ def _apply(
             )
         ]
 
-    group_arn = maker.make(
-        TARGETS,
-        name,
-        lambda: elb.create_target_group(
-            Name=name,
-            Protocol="HTTP",
-            TargetType="instance",
-            HealthCheckProtocol="HTTP",
-            HealthCheckIntervalSeconds=10,
-            HealthCheckTimeoutSeconds=5,
-            HealthyThresholdCount=2,
-            UnhealthyThresholdCount=3,
-            Tags=tags,
-            **group,
-        )["TargetGroups"][0]["TargetGroupArn"],
-        lambda arn: undo(
-            "delete_target_group", "TargetGroupArn", arn, "describe_target_groups", "TargetGroups"
-        ),
-    )
+    def target_group() -> str:
+        return maker.make(
+            TARGETS,
+            name,
+            lambda: elb.create_target_group(
+                Name=name,
+                Protocol="HTTP",
+                Port=wanted.port,
+                VpcId=wanted.vpc_id,
+                TargetType=wanted.target_type,
+                HealthCheckProtocol="HTTP",
+                HealthCheckPath=wanted.health_check_path,
+                HealthCheckIntervalSeconds=10,
+                HealthCheckTimeoutSeconds=5,
+                HealthyThresholdCount=2,
+                UnhealthyThresholdCount=3,
+                Tags=tags,
+            )["TargetGroups"][0]["TargetGroupArn"],
+            lambda arn: undo(
+                "delete_target_group",
+                "TargetGroupArn",
+                arn,
+                "describe_target_groups",
+                "TargetGroups",
+            ),
+        )
+
+    group_arn = target_group() if wanted.has_group else ""
     balancer_arn = maker.make(
         BALANCER,
         name,
         lambda: elb.create_load_balancer(
-            Name=name, Scheme="internet-facing", Type="application", Tags=tags, **balancer
+            Name=name,
+            Scheme=wanted.scheme,
+            Type="application",
+            Subnets=wanted.subnet_ids,
+            SecurityGroups=wanted.security_group_ids,
+            Tags=tags,
         )["LoadBalancers"][0]["LoadBalancerArn"],
         lambda arn: undo(
             "delete_load_balancer",
@@ -251,21 +289,20 @@ def _apply(
             ),
         )
 
-    forward = [{"Type": "forward", "TargetGroupArn": group_arn}]
-    if certificate_arn:
-        certificates = [{"CertificateArn": certificate_arn}]
+    serves = [_serves(group_arn)]
+    if wanted.certificate_arn:
         listener_arn = listener(
             443,
             Protocol="HTTPS",
             SslPolicy=TLS_POLICY,
-            Certificates=certificates,
-            DefaultActions=forward,
+            Certificates=[{"CertificateArn": wanted.certificate_arn}],
+            DefaultActions=serves,
         )
         redirect = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
         to_https = [{"Type": "redirect", "RedirectConfig": redirect}]
         listener(80, Protocol="HTTP", DefaultActions=to_https)
     else:
-        listener_arn = listener(80, Protocol="HTTP", DefaultActions=forward)
+        listener_arn = listener(80, Protocol="HTTP", DefaultActions=serves)
     if a.is_emulator:
         rec.gap("The emulator's load balancer forwards no traffic: its URL answers nothing.")
     (made,) = elb.describe_load_balancers(LoadBalancerArns=[balancer_arn])["LoadBalancers"]
@@ -273,11 +310,19 @@ def _apply(
         load_balancer_arn=balancer_arn,
         load_balancer_name=name,
         dns_name=made["DNSName"],
-        url=f"{'https' if certificate_arn else 'http'}://{made['DNSName']}",
+        url=f"{'https' if wanted.certificate_arn else 'http'}://{made['DNSName']}",
         target_group_arn=group_arn,
-        target_group_name=name,
+        target_group_name=name if wanted.has_group else "",
         listener_arn=listener_arn,
     )
+
+
+def _serves(group_arn: str) -> dict[str, Any]:
+    """What the listener does with requests that no rule leads elsewhere."""
+    if group_arn:
+        return {"Type": "forward", "TargetGroupArn": group_arn}
+    answer = {"StatusCode": "404", "ContentType": "text/plain", "MessageBody": "Not found"}
+    return {"Type": "fixed-response", "FixedResponseConfig": answer}
 
 
 def _drop_invalid_headers(elb: Any, balancer_arn: str) -> dict[str, str]:
@@ -298,36 +343,43 @@ def _is_active(elb: Any, balancer_arn: str) -> bool:
     return bool(found["State"]["Code"] == "active")
 
 
-def judge_load_balancer(made: LoadBalancer, state: BalancerState) -> list[Check]:
-    """Whether the load balancer is active over several zones and forwards to its target group."""
-    if state.balancer is None or state.group is None:
+def judge_load_balancer(made: LoadBalancer, state: BalancerState, *, scheme: str) -> list[Check]:
+    """Whether the load balancer is active over several zones and serves as it was made to."""
+    arn, grouped = made.load_balancer_arn, bool(made.target_group_arn)
+    if state.balancer is None or (grouped and state.group is None):
         missing = "load balancer" if state.balancer is None else "target group"
-        name, arn = made.load_balancer_name, made.load_balancer_arn
-        return [check("Load balancer and target group exist", False, f"no {missing} {name}", arn)]
+        said = f"no {missing} {made.load_balancer_name}"
+        return [check("Load balancer and target group exist", False, said, arn)]
     zones = sorted(zone["ZoneName"] for zone in state.balancer["AvailabilityZones"])
-    code, scheme = state.balancer["State"]["Code"], state.balancer["Scheme"]
+    code, faces = state.balancer["State"]["Code"], state.balancer["Scheme"]
     served = next(
         (x for x in state.listeners.values() if x["ListenerArn"] == made.listener_arn), None
     )
-    goes_to = (
-        [action.get("TargetGroupArn") for action in served["DefaultActions"]] if served else []
-    )
-    arn = made.load_balancer_arn
+    does = served["DefaultActions"] if served else []
     facts = [
-        (
-            "Load balancer and target group exist",
-            state.balancer["LoadBalancerArn"] == arn
-            and state.group["TargetGroupArn"] == made.target_group_arn,
-            "",
-        ),
         ("Load balancer is active", code == "active", code),
-        ("It faces the internet", scheme == "internet-facing", scheme),
+        (f"It is {scheme}", faces == scheme, faces),
         ("It is in two zones or more", len(zones) > 1, ", ".join(zones)),
-        ("It forwards to the target group", made.target_group_arn in goes_to, str(goes_to)),
-        (
-            "The target group checks its targets' health",
-            bool(state.group.get("HealthCheckEnabled")),
-            str(state.group.get("HealthCheckPath")),
-        ),
     ]
+    if state.group and grouped:
+        goes_to = [action.get("TargetGroupArn") for action in does]
+        same = (state.balancer["LoadBalancerArn"], state.group["TargetGroupArn"])
+        facts += [
+            (
+                "Load balancer and target group exist",
+                same == (arn, made.target_group_arn),
+                ", ".join(same),
+            ),
+            ("It forwards to the target group", made.target_group_arn in goes_to, str(goes_to)),
+            (
+                "The target group checks its targets' health",
+                bool(state.group.get("HealthCheckEnabled")),
+                str(state.group.get("HealthCheckPath")),
+            ),
+        ]
+    else:
+        kinds = [action["Type"] for action in does]
+        facts.append(
+            ("It answers what no rule leads elsewhere", kinds == ["fixed-response"], str(kinds))
+        )
     return [check(name, ok, evidence, arn) for name, ok, evidence in facts]
