@@ -247,7 +247,7 @@ def fold(change_id: str, events: list[Event]) -> Record:
             case "step_sent":
                 record.steps.setdefault(body["name"], {}).update(body)
             case "step_done":
-                record.steps[body["name"]].update(body, done=True)
+                record.steps.setdefault(body["name"], {}).update(body, done=True)
             case "step_failed" if not body.get("in_doubt"):
                 record.steps.pop(body["name"], None)
             case "reversed":

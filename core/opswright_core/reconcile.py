@@ -58,6 +58,7 @@ class _Finder(Recorder):
         undo: list[UndoStep] | Callable[[Any], list[UndoStep]] = [],  # noqa: B006 (never changed)
         resource: ResourceRef | Callable[[Any], ResourceRef] | None = None,
         find: Callable[[], Any] | None = None,
+        if_missing: bool = False,
     ) -> Any:
         """The result of a finished step; for the one in doubt, what `find` finds."""
         known = self._steps.get(name)

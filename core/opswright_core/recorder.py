@@ -32,12 +32,15 @@ class Recorder:
         undo: list[UndoStep] | Callable[[Any], list[UndoStep]] = [],  # noqa: B006 (never changed)
         resource: ResourceRef | Callable[[Any], ResourceRef] | None = None,
         find: Callable[[], Any] | None = None,
+        if_missing: bool = False,
     ) -> Any:
         """Do one thing once and return its JSON result, also when the change is resumed.
 
         Give `undo` as a list when it is known beforehand (a name, the value to restore): it is then
         on disk before the call is sent. Give a function when it needs the result (an id). `find`
-        looks for what a call that was cut off may have made; it returns the result, or None.
+        looks for what a call that was cut off may have made; it returns the result, or None. With
+        `if_missing` it looks before the first attempt too: what is there by then is the result, and
+        has no inverse in this change.
         """
         known = self._steps.get(name)
         if known and known.get("done"):
@@ -45,6 +48,8 @@ class Recorder:
         self._heed_stop(f"before {name!r}")
         self.progress(name)
         result = None
+        if not known and if_missing and find and (there := find()) is not None:
+            return self._finish(name, there, [], None)
         if known:
             undo = [UndoStep(**u) for u in known["undo"]] if not callable(undo) else undo
             result = find() if find else None

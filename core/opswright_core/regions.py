@@ -18,7 +18,7 @@ _NAMED = 3
 
 WideTarget = Annotated[
     AwsTarget,
-    Field(description="AWS profile, region (also `all` or `a,b`), role; default: environment"),
+    Field(description="Profile, region (also `all` or `a,b`), role; else environment"),
 ]
 """The `target` of a tool that reads several regions at once."""
 

@@ -42,6 +42,8 @@ class RefusingSessions(AwsSessions):
             if left:
                 self.refused[model.name] = left - 1
             return None
-        error = {"Code": "AccessDenied", "Message": "no identity-based policy allows it"}
+        # The answer to a HEAD has no body that could name another code.
+        code = "403" if model.name.startswith("Head") else "AccessDenied"
+        error = {"Code": code, "Message": "no identity-based policy allows it"}
         answer = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 403}}
         return AWSResponse("https://refused.invalid", 403, {}, b""), answer

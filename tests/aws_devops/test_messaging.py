@@ -9,7 +9,7 @@ import pytest
 from opswright_aws_devops.policy_documents import with_statement, without_statement
 from opswright_aws_devops.queue_policies import send_statement
 from opswright_aws_devops.tools.queues import DAY_SECONDS, Queue, judge_queue
-from opswright_aws_devops.tools.topics import Topic, judge_topic
+from opswright_aws_devops.tools.topics import Topic, Wanted, judge_topic
 from opswright_core.verdicts import Unread
 
 Clients = Callable[[str], Any]
@@ -251,11 +251,29 @@ def test_what_a_queue_lacks_fails_and_what_is_unread_is_unknown(
     assert [c.verdict for c in checks] == verdicts
 
 
+async def test_a_fifo_topic_delivers_in_order_to_queues_alone(
+    agent: Any, client_of: Clients
+) -> None:
+    queue = (await agent.call("create_queue", name="orders", fifo=True))["outputs"]
+    asked = {"name": "orders", "fifo": True, "queue_arns": [queue["queue_arn"]]}
+    change = await agent.call("create_topic", **asked)
+    assert {c["verdict"] for c in change["checks"]} == {"PASS"}
+    arn = change["outputs"]["topic_arn"]
+    assert arn.endswith(":orders.fifo")
+    found = client_of("sns").get_topic_attributes(TopicArn=arn)["Attributes"]
+    assert (found["FifoTopic"], found["ContentBasedDeduplication"]) == ("true", "true")
+    assert (await agent.call("create_topic", **asked))["reused"]
+    said = await agent.refused("create_topic", **asked, emails=["ann@example.com"])
+    assert "delivers to queues alone" in said
+    await agent.call("undo_change", change_id=change["change_id"])
+    assert client_of("sns").list_topics()["Topics"] == []
+
+
 def test_a_pending_subscription_is_there_and_said() -> None:
     told = [{"Endpoint": "ann@example.com", "SubscriptionArn": "PendingConfirmation"}]
     topic = {"KmsMasterKeyId": "k", "Policy": "{}", "Subscriptions": told}
     made = Topic(topic_arn=TOPIC_ARN, subscriptions=[])
-    encrypted, tls, ann = judge_topic(made, topic, [("email", "ann@example.com")], "k")
+    encrypted, tls, ann = judge_topic(made, topic, Wanted("orders", [], ["ann@example.com"], "k"))
     assert [encrypted.verdict, tls.verdict, ann.verdict] == ["PASS", "FAIL", "PASS"]
     assert "waits" in ann.evidence
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 from fastmcp import Client
 from tests.aws_devops.conftest import Agent
 
@@ -139,6 +140,37 @@ async def test_a_service_that_somebody_changed_since_the_plan_is_left_alone(
     )
     assert "changed by somebody else since this was planned" in answer.structured_content["error"]
     assert running(ecs)[0] == "shop:2"
+
+
+def lose() -> None:
+    raise ConnectionClosedError(endpoint_url="http://127.0.0.1")
+
+
+async def test_a_revision_and_a_version_whose_answers_were_lost_are_found_again(
+    watched: Any, ecs: Any, function: dict[str, Any], client_of: Clients
+) -> None:
+    await watched.call("create_function", **function)
+
+    def left() -> int:
+        return len(ecs.list_task_definitions()["taskDefinitionArns"])
+
+    for operation, tool, asked in (
+        ("RegisterTaskDefinition", "update_container_service", {"service": "shop", "image": NEW}),
+        ("PublishVersion", "update_function", {"function": "hello", "memory_mib": 512}),
+    ):
+        for again in (False, True):
+            watched.sessions.once[operation] = lose
+            answer = await watched.client.call_tool(tool, asked, raise_on_error=False)
+            assert answer.structured_content["status"] == "outcome_unknown"
+            if again:
+                assert (await watched.call(tool, **asked))["status"] == "done"
+            else:
+                change_id = answer.structured_content["change_id"]
+                await watched.call("undo_change", change_id=change_id)
+                assert tool != "update_container_service" or left() == 1
+                assert versions(client_of("lambda")) == []
+    assert left() == 2
+    assert len(versions(client_of("lambda"))) == 2
 
 
 REFUSED_OF_SERVICES: list[tuple[dict[str, Any], str]] = [

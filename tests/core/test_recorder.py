@@ -52,6 +52,21 @@ def lost() -> Any:
     raise EndpointError("lost")
 
 
+def test_what_was_there_before_a_change_is_its_result_and_keeps_clear_of_its_undo(
+    rt: Runtime,
+) -> None:
+
+    def step(name: str, there: Any) -> Any:
+        return recorder(rt).step(
+            name, lambda: "made", undo=[STEP], find=lambda: there, if_missing=True
+        )
+
+    assert step("old", "there") == "there"
+    assert load(rt, "ch-1").undo_steps == []
+    assert step("new", None) == "made"
+    assert load(rt, "ch-1").undo_steps == [STEP]
+
+
 def test_a_step_with_a_lost_answer_is_found_before_it_is_sent_again(rt: Runtime) -> None:
     with pytest.raises(EndpointError):
         recorder(rt).step("make", lost, undo=[STEP])

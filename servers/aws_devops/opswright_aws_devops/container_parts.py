@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opswright_aws_devops.container_releases import remove_revision
+from opswright_aws_devops.container_releases import number_of, remove_revision
 from opswright_aws_devops.log_groups import LOG_GROUP, find_log_group
 from opswright_aws_devops.lookup import first, if_exists
 from opswright_aws_devops.ownership import REQUEST_TAG, Maker, Request, key, short_name
@@ -65,7 +65,7 @@ def _newest_definition(a: Aws, family: str) -> tuple[str, dict[str, str]] | None
     own = [arn for arn in arns if arn.split("/")[-1].rpartition(":")[0] == family]
     if not own:
         return None
-    newest = max(own, key=lambda arn: int(arn.rpartition(":")[2]))
+    newest = max(own, key=number_of)
     answer = ecs.describe_task_definition(taskDefinition=newest, include=["TAGS"])
     return newest, _tags(answer.get("tags"))
 

@@ -1,6 +1,6 @@
 """What a container service runs: its revision, the next one, and the way back to the last."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from opswright_aws_devops.differences import is_not
@@ -169,6 +169,28 @@ def next_revision(now: Deployed, container: str, new: dict[str, Any]) -> dict[st
     if "memory_mib" in new:
         definition["memory"] = str(new["memory_mib"])
     return definition | ({"tags": now.tags} if now.tags else {})
+
+
+def find_revision(a: Aws, now: Deployed, container: str, new: dict[str, Any]) -> str | None:
+    """The revision after the service's that differs in `new` alone: one whose answer was lost."""
+    ecs, family = a.client("ecs"), now.family
+    arns = a.pages(
+        "ecs", "list_task_definitions", "taskDefinitionArns", familyPrefix=family, status="ACTIVE"
+    )
+    own = [arn for arn in arns if arn.split("/")[-1].rpartition(":")[0] == family]
+    newest = max(own, key=number_of, default=now.task_definition_arn)
+    if number_of(newest) <= number_of(now.task_definition_arn):
+        return None
+    found = ecs.describe_task_definition(taskDefinition=newest)["taskDefinition"]
+    wanted = settings_of(now, container) | new
+    names = [c["name"] for c in found["containerDefinitions"]]
+    same = container in names and settings_of(replace(now, definition=found), container) == wanted
+    return newest if same else None
+
+
+def number_of(arn: str) -> int:
+    """The number of a task definition's revision."""
+    return int(arn.rpartition(":")[2])
 
 
 def rollout(now: Deployed, arn: str, before: str, *, seen: bool) -> Rollout:

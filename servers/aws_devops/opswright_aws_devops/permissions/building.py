@@ -174,5 +174,6 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "s3:PutBucketVersioning",
         "s3:PutEncryptionConfiguration",
         "s3:PutLifecycleConfiguration",
+        "s3:ListAllMyBuckets",
     ),
 }

@@ -47,6 +47,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "cloudfront:ListOriginAccessControls",
         "cloudfront:TagResource",
         "cloudfront:UpdateDistribution",
+        "s3:ListAllMyBuckets",
     ),
     "deploy_website": (
         "cloudfront:CreateInvalidation",

@@ -14,5 +14,6 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "s3:PutBucketPolicy",
         "s3:PutEncryptionConfiguration",
         "s3:PutLifecycleConfiguration",
+        "s3:ListAllMyBuckets",
     ),
 }

@@ -9,7 +9,7 @@ from opswright_aws_devops.ownership import Request, key, outstanding
 from opswright_aws_devops.policy_documents import policy_document, tls_only
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, error_code, is_absent, tags_of
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
-from opswright_core.errors import BadInputError, ConflictError
+from opswright_core.errors import AccessDeniedError, BadInputError, ConflictError
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import aws
 from opswright_core.tools import write_tool
@@ -84,17 +84,23 @@ def create_bucket(
 
 
 def owned_tags(a: Aws, name: str) -> dict[str, str] | None:
-    """The tags of a bucket of this account, or None when the name is free. Raises ConflictError."""
+    """The tags of a bucket of this account, or None when the name is free.
+
+    Raises ConflictError for another's, AccessDeniedError where S3 does not tell whose it is.
+    """
     s3 = a.client("s3")
     try:
         s3.head_bucket(Bucket=name)
     except Exception as exc:
         if is_absent(exc):
             return None
-        if error_code(exc) in {"403", "301"}:
+        if error_code(exc) == "301":
             raise ConflictError(
-                f"The bucket name {name!r} is taken by another account or region; choose another."
+                f"The bucket {name!r} is in another region than {a.region}: give target.region, or "
+                "choose another name."
             ) from exc
+        if error_code(exc) == "403":
+            raise _refused(a, name) from exc
         raise
     try:
         return tags_of(s3.get_bucket_tagging(Bucket=name)["TagSet"])
@@ -102,6 +108,23 @@ def owned_tags(a: Aws, name: str) -> dict[str, str] | None:
         if is_absent(exc):
             return {}
         raise
+
+
+def _refused(a: Aws, name: str) -> AccessDeniedError:
+    """Why S3 tells nothing of a bucket: it is another account's, or a permission is missing.
+
+    Without s3:ListBucket a bucket that does not exist is refused too (S3 API, HeadBucket).
+    """
+    own = attempt(lambda: [bucket["Name"] for bucket in a.pages("s3", "list_buckets", "Buckets")])
+    ours = isinstance(own, list) and name in own
+    either = "it is another account's (then choose another name), or "
+    return AccessDeniedError(
+        f"HeadBucket: S3 refuses to tell of bucket {name!r}: {'' if ours else either}s3:ListBucket "
+        "is missing for it.",
+        operation="s3:HeadBucket",
+        code="403",
+        permission="s3:ListBucket",
+    )
 
 
 def _plan(a: Aws, request: Request, versioned: bool) -> ChangePlan:

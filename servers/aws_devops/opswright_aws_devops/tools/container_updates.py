@@ -9,6 +9,7 @@ from opswright_aws_devops.container_parts import SERVICE, TASK
 from opswright_aws_devops.container_releases import (
     Deployed,
     choose_container,
+    find_revision,
     give_back_service,
     load_deployed,
     next_revision,
@@ -193,9 +194,14 @@ def _apply(
             made = ecs.register_task_definition(**next_revision(now, name, new))
             return {"arn": made["taskDefinition"]["taskDefinitionArn"]}
 
+        def find() -> dict[str, str] | None:
+            there = find_revision(a, now, name, new)
+            return {"arn": there} if there else None
+
         made: dict[str, str] = rec.step(
             f"revision after {now.revision}",
             register,
+            find=find,
             undo=lambda result: remove_revision(result["arn"], target, a.region),
             resource=lambda result: ResourceRef(type=TASK, id=result["arn"], name=now.family),
         )

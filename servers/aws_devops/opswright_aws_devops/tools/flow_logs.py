@@ -1,6 +1,7 @@
 """Flow logs: who talks to whom in a VPC, written to CloudWatch Logs or to a bucket."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -43,6 +44,17 @@ class FlowLog(BaseModel):
     bucket: str | None
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for: logged to the bucket, or to the log group where there is none."""
+
+    vpc_id: str
+    traffic: Traffic
+    bucket: str | None
+    group: str
+    days: int
+
+
 @write_tool(toolset="network")
 def create_flow_logs(
     name: ResourceName,
@@ -59,17 +71,17 @@ def create_flow_logs(
     request = Request.of(
         "create_flow_logs", name, vpc=vpc_id, bucket=bucket, traffic=traffic, days=retention_days
     )
-    group = None if bucket else f"/opswright/flow-logs/{name}"
+    wanted = Wanted(
+        vpc_id, traffic, bucket, "" if bucket else f"/opswright/flow-logs/{name}", retention_days
+    )
     return Work(
         scope=Scope.of(a),
-        plan=lambda: _plan(a, request, vpc_id, bucket, group, traffic, retention_days),
-        apply=lambda rec: _apply(
-            a, rec, request, vpc_id, bucket, group, traffic, retention_days, target
-        ),
+        plan=lambda: _plan(a, request, wanted),
+        apply=lambda rec: _apply(a, rec, request, wanted, target),
         verify=lambda made: judge_flow_log(
             made,
             load_flow_logs(a, vpc_id).get(made.flow_log_id),
-            load_log_group(a, group) if group else None,
+            load_log_group(a, wanted.group) if wanted.group else None,
             retention_days,
         ),
         outputs=FlowLog,
@@ -143,23 +155,16 @@ def delivery_statements(
     ]
 
 
-def _plan(
-    a: Aws,
-    request: Request,
-    vpc_id: str,
-    bucket: str | None,
-    group: str | None,
-    traffic: Traffic,
-    days: int,
-) -> ChangePlan:
+def _plan(a: Aws, request: Request, wanted: Wanted) -> ChangePlan:
+    vpc_id, bucket, group = wanted.vpc_id, wanted.bucket, wanted.group
     must_find_vpc(a, vpc_id)
     known: set[str] = set(_known(a, request, vpc_id))
-    wanted, warnings = [], []
+    actions, warnings = [], []
     if group:
         role = _role(a, request.name, group)
         detail = f"writes to {group}, taken by VPC flow logs of this account alone"
-        wanted += [
-            Action(verb="create", type=LOG_GROUP, name=group, detail=f"kept {days} days"),
+        actions += [
+            Action(verb="create", type=LOG_GROUP, name=group, detail=f"kept {wanted.days} days"),
             Action(verb="create", type=ROLE, name=role.name, detail=detail),
         ]
         known |= {key(LOG_GROUP, group)} if find_log_group(a, request, group) else set()
@@ -169,36 +174,27 @@ def _plan(
         s3 = a.client("s3")
         must_exist(f"Bucket {bucket}", lambda: s3.head_bucket(Bucket=bucket))
         detail = "lets the log delivery service write to AWSLogs/"
-        wanted.append(Action(verb="modify", type=STATEMENT, name=bucket, detail=detail))
+        actions.append(Action(verb="modify", type=STATEMENT, name=bucket, detail=detail))
         warnings.append(
             f"The logs in {bucket} stay after an undo; retention_days does not hold there: "
             "a lifecycle rule of the bucket does. A bucket encrypted with a KMS key of yours needs "
             "delivery.logs.amazonaws.com in that key's policy."
         )
-    detail = f"{traffic} traffic of {vpc_id}"
-    wanted.append(Action(verb="create", type=FLOW_LOG, name=request.name, detail=detail))
+    detail = f"{wanted.traffic} traffic of {vpc_id}"
+    actions.append(Action(verb="create", type=FLOW_LOG, name=request.name, detail=detail))
     return ChangePlan(
         summary=f"Log the traffic of {vpc_id} to {group or bucket}",
-        actions=outstanding(wanted, known),
+        actions=outstanding(actions, known),
         warnings=warnings,
         observed={"known": sorted(known)},
     )
 
 
-def _apply(
-    a: Aws,
-    rec: Recorder,
-    request: Request,
-    vpc_id: str,
-    bucket: str | None,
-    group: str | None,
-    traffic: Traffic,
-    days: int,
-    target: AwsTarget,
-) -> FlowLog:
+def _apply(a: Aws, rec: Recorder, request: Request, wanted: Wanted, target: AwsTarget) -> FlowLog:
+    vpc_id, bucket, group = wanted.vpc_id, wanted.bucket, wanted.group
     where: dict[str, Any] = {}
     if group:
-        make_log_group(a, rec, request, group, days, target)
+        make_log_group(a, rec, request, group, wanted.days, target)
         role_arn = make_role(a, rec, request, _role(a, request.name, group), target)
         where = {
             "LogDestinationType": "cloud-watch-logs",
@@ -220,9 +216,7 @@ def _apply(
             add_statement(a, rec, bucket, statement, f"flow logs of {vpc_id} be written", target)
 
     def create() -> str:
-        return once_spread(
-            lambda: _create(a, request, vpc_id, traffic, where), refusal="assume|IAM role"
-        )
+        return once_spread(lambda: _create(a, request, wanted, where), refusal="assume|IAM role")
 
     def undo(log_id: str) -> list[UndoStep]:
         which = {"FlowLogIds": [log_id]}
@@ -237,25 +231,27 @@ def _apply(
     if a.is_emulator:
         rec.gap("The emulator has no traffic and writes no flow logs.")
     return FlowLog(
-        flow_log_id=log_id, vpc_id=vpc_id, traffic=traffic, log_group=group, bucket=bucket
+        flow_log_id=log_id,
+        vpc_id=vpc_id,
+        traffic=wanted.traffic,
+        log_group=group or None,
+        bucket=bucket,
     )
 
 
-def _create(
-    a: Aws, request: Request, vpc_id: str, traffic: Traffic, where: Mapping[str, Any]
-) -> str:
+def _create(a: Aws, request: Request, wanted: Wanted, where: Mapping[str, Any]) -> str:
     """The id of a new flow log. EC2 answers 200 to what it refused, with the reason inside."""
     answer = a.client("ec2").create_flow_logs(
-        ResourceIds=[vpc_id],
+        ResourceIds=[wanted.vpc_id],
         ResourceType="VPC",
-        TrafficType=traffic,
+        TrafficType=wanted.traffic,
         MaxAggregationInterval=600,
         TagSpecifications=request.specification("vpc-flow-log", request.name),
         **where,
     )
     if refused := answer.get("Unsuccessful"):
         error = refused[0]["Error"]
-        raise OpswrightError(f"EC2 made no flow log of {vpc_id}: {error.get('Message')}")
+        raise OpswrightError(f"EC2 made no flow log of {wanted.vpc_id}: {error.get('Message')}")
     (log_id,) = answer["FlowLogIds"]
     return str(log_id)
 

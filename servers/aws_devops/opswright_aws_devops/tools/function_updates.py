@@ -23,7 +23,7 @@ from opswright_aws_devops.function_releases import (
     load_live,
     return_function,
 )
-from opswright_aws_devops.lookup import if_exists
+from opswright_aws_devops.lookup import first, if_exists
 from opswright_aws_devops.steps import send
 from opswright_core.aws import HERE, Aws, AwsTarget, Target
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
@@ -272,6 +272,12 @@ def _publish(
         made = client.publish_version(FunctionName=name, Description=mark)
         return {"version": made["Version"], "made": made.get("Description") == mark}
 
+    def find() -> dict[str, Any] | None:
+        """The version that a call which was cut off has made; Lambda makes none twice."""
+        there = a.pages("lambda", "list_versions_by_function", "Versions", FunctionName=name)
+        made = first([version for version in there if version.get("Description") == mark])
+        return {"version": made["Version"], "made": True} if made else None
+
     def undo(result: dict[str, Any]) -> list[UndoStep]:
         version = result["version"]
         which = {"FunctionName": name, "Qualifier": version}
@@ -285,7 +291,7 @@ def _publish(
         ]
 
     result: dict[str, Any] = rec.step(
-        f"version of {name} {when} the release", publish, undo=undo, find=publish
+        f"version of {name} {when} the release", publish, undo=undo, find=find
     )
     return str(result["version"])
 

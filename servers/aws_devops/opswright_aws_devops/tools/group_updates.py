@@ -262,15 +262,24 @@ def _make_version(
     if a.is_emulator:  # it takes nothing over from the source version
         data = {**group.data, **data}
 
+    mark = f"opswright {rec.change_id} after {group.version}"
+
     def make() -> dict[str, int]:
         made = ec2.create_launch_template_version(
             **template,
             SourceVersion=str(group.version),
-            VersionDescription=f"opswright {rec.change_id}",
+            VersionDescription=mark,
             LaunchTemplateData=data,
             ClientToken=f"{rec.change_id}-{group.version}",
         )
         return {"version": made["LaunchTemplateVersion"]["VersionNumber"]}
+
+    def find() -> dict[str, int] | None:
+        there = a.pages(
+            "ec2", "describe_launch_template_versions", "LaunchTemplateVersions", **template
+        )
+        made = first([one for one in there if one.get("VersionDescription") == mark])
+        return {"version": made["VersionNumber"]} if made else None
 
     def undo(result: dict[str, int]) -> list[UndoStep]:
         if a.is_emulator:
@@ -287,7 +296,7 @@ def _make_version(
     if a.is_emulator:
         rec.gap("The emulator deletes no template versions: an undo leaves the new one, unused.")
     made: dict[str, int] = rec.step(
-        f"template version after {group.version}", make, undo=undo,
+        f"template version after {group.version}", make, undo=undo, find=find,
         resource=lambda result: ResourceRef(
             type=TEMPLATE_VERSION, id=f"{template['LaunchTemplateId']}:{result['version']}"
         ),

@@ -222,17 +222,18 @@ def _once(
     make: Callable[[], str],
     undo: Callable[[str], UndoStep],
 ) -> None:
-    """Make what bears no tags. What was there before this change began has no inverse in it."""
+    """Make what bears no tags, unless it is there."""
 
-    def found(mine: bool) -> dict[str, Any] | None:
+    def found() -> dict[str, str] | None:
         there = read()
-        return {"id": there, "mine": mine} if there else None
+        return {"id": there} if there else None
 
     rec.step(
         name,
-        lambda: found(mine=False) or {"id": make(), "mine": True},
-        undo=lambda result: [undo(result["id"])] if result["mine"] else [],
-        find=lambda: found(mine=True),
+        lambda: {"id": make()},
+        undo=lambda result: [undo(result["id"])],
+        find=found,
+        if_missing=True,
     )
 
 

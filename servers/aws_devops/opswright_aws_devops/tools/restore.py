@@ -217,10 +217,9 @@ def _apply(
 ) -> RestoredDatabase:
     name, kind = request.name, design.source.kind
     snapshot = f"{name}-final-{rec.change_id}" if final_snapshot else None
-    restore = _restore_instance if kind == "instance" else _restore_cluster
     rec.step(
         f"database {name}",
-        lambda: restore(a, request, design),
+        lambda: _restore(a, request, design),
         undo=undo_database(kind, name, snapshot, target, a.region),
         resource=ResourceRef(type=_type(design), id=name, name=name),
     )
@@ -258,73 +257,58 @@ def _apply(
     )
 
 
-def _restore_instance(a: Aws, request: Request, design: Design) -> dict[str, str]:
-    rds, name, live = a.client("rds"), request.name, design.source.live or {}
-    if load_database(a, name) is not None:
-        return {"database_id": name}
-    parameters: dict[str, Any] = {
-        "DBSubnetGroupName": design.subnet_group,
-        "VpcSecurityGroupIds": design.group_ids,
-        "MultiAZ": bool(live.get("MultiAZ", True)),
-        "PubliclyAccessible": False,
-        "CopyTagsToSnapshot": True,
-        "AutoMinorVersionUpgrade": True,
-        "DeletionProtection": True,
-        "ManageMasterUserPassword": True,
-        "BackupRetentionPeriod": live.get("BackupRetentionPeriod") or BACKUP_DAYS,
-        "Tags": request.tag_list(name),
-    }
-    if design.instance_class:
-        parameters["DBInstanceClass"] = design.instance_class
-    own = [g["DBParameterGroupName"] for g in live.get("DBParameterGroups", [])]
-    if own and not own[0].startswith("default."):
-        parameters["DBParameterGroupName"] = own[0]
-    if design.point.time:
-        rds.restore_db_instance_to_point_in_time(
-            SourceDBInstanceIdentifier=design.source.id,
-            TargetDBInstanceIdentifier=name,
-            RestoreTime=design.point.time,
-            **parameters,
-        )
-    else:
-        rds.restore_db_instance_from_db_snapshot(
-            DBInstanceIdentifier=name,
-            DBSnapshotIdentifier=design.point.snapshot_id,
-            **parameters,
-        )
+def _restore(a: Aws, request: Request, design: Design) -> dict[str, str]:
+    """Send the restore, unless the request's database is there."""
+    name = request.name
+    if _load(a, design.source.kind, name)[0] is None:
+        operation, parameters = restore_call(name, design)
+        getattr(a.client("rds"), operation)(**parameters, Tags=request.tag_list(name))
     return {"database_id": name}
 
 
-def _restore_cluster(a: Aws, request: Request, design: Design) -> dict[str, str]:
-    rds, name, live = a.client("rds"), request.name, design.source.live or {}
-    if load_cluster(a, name) is not None:
-        return {"database_id": name}
-    parameters: dict[str, Any] = {
+def restore_call(name: str, design: Design) -> tuple[str, dict[str, Any]]:
+    """boto3's operation that restores a design, and its parameters without the tags."""
+    live, point = design.source.live or {}, design.point
+    common: dict[str, Any] = {
         "DBSubnetGroupName": design.subnet_group,
         "VpcSecurityGroupIds": design.group_ids,
         "CopyTagsToSnapshot": True,
         "DeletionProtection": True,
-        "Tags": request.tag_list(name),
     }
-    own = live.get("DBClusterParameterGroup", "default.")
-    if not own.startswith("default."):
-        parameters["DBClusterParameterGroupName"] = own
-    if design.point.time:
-        rds.restore_db_cluster_to_point_in_time(
-            SourceDBClusterIdentifier=design.source.id,
-            DBClusterIdentifier=name,
-            RestoreToTime=design.point.time,
-            **parameters,
-        )
-    else:
-        rds.restore_db_cluster_from_snapshot(
-            DBClusterIdentifier=name,
-            SnapshotIdentifier=design.point.snapshot_id,
-            Engine=design.origin["Engine"],
-            EngineVersion=(design.point.snapshot or {})["EngineVersion"],
-            **parameters,
-        )
-    return {"database_id": name}
+    if design.source.kind == "instance":
+        common |= {
+            "MultiAZ": bool(live.get("MultiAZ", True)),
+            "PubliclyAccessible": False,
+            "AutoMinorVersionUpgrade": True,
+            "ManageMasterUserPassword": True,
+            "BackupRetentionPeriod": live.get("BackupRetentionPeriod") or BACKUP_DAYS,
+        }
+        if design.instance_class:
+            common["DBInstanceClass"] = design.instance_class
+        groups = [group["DBParameterGroupName"] for group in live.get("DBParameterGroups", [])]
+        common |= _own_group("DBParameterGroupName", groups[0] if groups else None)
+        if point.time:
+            source = {"SourceDBInstanceIdentifier": design.source.id, "RestoreTime": point.time}
+            named = {**source, "TargetDBInstanceIdentifier": name}
+            return "restore_db_instance_to_point_in_time", named | common
+        named = {"DBInstanceIdentifier": name, "DBSnapshotIdentifier": point.snapshot_id}
+        return "restore_db_instance_from_db_snapshot", named | common
+    common |= _own_group("DBClusterParameterGroupName", live.get("DBClusterParameterGroup"))
+    common["DBClusterIdentifier"] = name
+    if point.time:
+        source = {"SourceDBClusterIdentifier": design.source.id, "RestoreToTime": point.time}
+        return "restore_db_cluster_to_point_in_time", source | common
+    source = {
+        "SnapshotIdentifier": point.snapshot_id,
+        "Engine": design.origin["Engine"],
+        "EngineVersion": (point.snapshot or {})["EngineVersion"],
+    }
+    return "restore_db_cluster_from_snapshot", source | common
+
+
+def _own_group(parameter: str, group: str | None) -> dict[str, str]:
+    """A parameter group that somebody made; AWS's default one is chosen by RDS itself."""
+    return {parameter: group} if group and not group.startswith("default.") else {}
 
 
 def _manage_password(a: Aws, name: str) -> dict[str, str]:

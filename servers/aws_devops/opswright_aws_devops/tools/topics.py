@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -44,6 +44,35 @@ class Topic(BaseModel):
     subscriptions: list[Subscription]
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for; `topic` is the name, with `.fifo` where it is one."""
+
+    topic: str
+    queue_arns: list[str]
+    emails: list[str]
+    kms_key: str
+
+    @property
+    def fifo(self) -> bool:
+        """Whether messages keep their order and come once."""
+        return self.topic.endswith(".fifo")
+
+    @property
+    def endpoints(self) -> list[tuple[str, str]]:
+        """Protocol and address of each who is told."""
+        return [("sqs", arn) for arn in self.queue_arns] + [("email", m) for m in self.emails]
+
+    def attributes(self, arn: str, account_id: str) -> dict[str, str]:
+        """SNS's `Attributes` of the topic."""
+        ordered = {"FifoTopic": "true", "ContentBasedDeduplication": "true"} if self.fifo else {}
+        return {
+            "KmsMasterKeyId": self.kms_key,
+            "Policy": topic_policy(arn, account_id),
+            **ordered,
+        }
+
+
 @write_tool(toolset="messaging")
 def create_topic(
     name: ResourceName,
@@ -56,36 +85,44 @@ def create_topic(
     kms_key: Annotated[
         str, Field(description="Id, ARN or alias of the key", min_length=1, max_length=400)
     ] = AWS_KEY,
+    fifo: Annotated[bool, Field(description="Ordered; for queues alone; `.fifo` is added")] = False,
     target: Target = HERE,
 ) -> Work[Topic]:
     """Create an SNS topic: encrypted, TLS only, delivering to queues and e-mail addresses."""
     a = aws(target)
+    wanted = Wanted(f"{name}.fifo" if fifo else name, queue_arns, emails, kms_key)
+    if fifo and emails:
+        raise BadInputError(
+            "emails: a FIFO topic delivers to queues alone; leave them out, or leave out fifo."
+        )
     for arn in queue_arns:
-        _refuse_foreign(a, arn)
-    endpoints = [("sqs", arn) for arn in queue_arns] + [("email", mail) for mail in emails]
-    request = Request.of("create_topic", name, to=sorted(e for _, e in endpoints), key=kms_key)
+        _refuse_foreign(a, arn, fifo=fifo)
+    request = Request.of(
+        "create_topic", name, to=sorted(e for _, e in wanted.endpoints), key=kms_key, fifo=fifo
+    )
     return Work(
         scope=Scope.of(a),
-        plan=lambda: _plan(a, request, endpoints, kms_key),
-        apply=lambda rec: _apply(a, rec, request, endpoints, kms_key, target),
+        plan=lambda: _plan(a, request, wanted),
+        apply=lambda rec: _apply(a, rec, request, wanted, target),
         verify=lambda made: [
-            *judge_topic(made, attempt(lambda: load_topic(a, made.topic_arn)), endpoints, kms_key),
+            *judge_topic(made, attempt(lambda: load_topic(a, made.topic_arn)), wanted),
             *(judge_allowed(target, arn, made.topic_arn) for arn in queue_arns),
         ],
         outputs=Topic,
     )
 
 
-def _refuse_foreign(a: Aws, arn: str) -> None:
+def _refuse_foreign(a: Aws, arn: str, *, fifo: bool) -> None:
     _, partition, _, _, account, name = arn.split(":")
     if (partition, account) != (a.partition, a.account_id):
         raise BadInputError(
             f"{arn} is of another account ({partition} {account}, here {a.partition} "
             f"{a.account_id}): its owner has to subscribe it and to allow the topic."
         )
-    if name.endswith(".fifo"):
+    if name.endswith(".fifo") and not fifo:
         raise BadInputError(
-            f"{arn} is a FIFO queue, which a standard topic cannot deliver to; use another queue."
+            f"{arn} is a FIFO queue, which a standard topic cannot deliver to; use another queue, "
+            "or fifo."
         )
 
 
@@ -104,38 +141,42 @@ def _topic_arn(a: Aws, name: str) -> str:
     return f"arn:{a.partition}:sns:{a.region}:{a.account_id}:{name}"
 
 
-def _plan(
-    a: Aws, request: Request, endpoints: Sequence[tuple[str, str]], kms_key: str
-) -> ChangePlan:
-    missing = [arn for protocol, arn in endpoints if protocol == "sqs" and not _queue_url(a, arn)]
+def _plan(a: Aws, request: Request, wanted: Wanted) -> ChangePlan:
+    missing = [arn for arn in wanted.queue_arns if not _queue_url(a, arn)]
     if missing:
         raise BadInputError(f"no such queue: {', '.join(missing)}; create_queue makes one.")
-    topic = load_topic(a, _topic_arn(a, request.name))
-    wanted = [Action(verb="create", type=TOPIC, name=request.name, detail="encrypted, TLS only")]
+    topic = load_topic(a, _topic_arn(a, wanted.topic))
+    detail = f"encrypted, TLS only{', ordered' if wanted.fifo else ''}"
+    actions = [Action(verb="create", type=TOPIC, name=wanted.topic, detail=detail)]
     known = []
     if topic is not None:
-        request.claim(f"topic {request.name}", topic["Tags"])
-        known.append(key(TOPIC, request.name))
+        request.claim(f"topic {wanted.topic}", topic["Tags"])
+        known.append(key(TOPIC, wanted.topic))
     there = {s["Endpoint"] for s in topic["Subscriptions"]} if topic else set()
-    for protocol, endpoint in endpoints:
+    for protocol, endpoint in wanted.endpoints:
         detail = "the queue's policy lets the topic send" if protocol == "sqs" else "asked by mail"
-        wanted.append(Action(verb="create", type="sns:subscription", name=endpoint, detail=detail))
+        actions.append(Action(verb="create", type="sns:subscription", name=endpoint, detail=detail))
         if endpoint in there:
             known.append(key("sns:subscription", endpoint))
     warnings = []
-    if any(protocol == "email" for protocol, _ in endpoints):
+    if wanted.emails:
         warnings.append(
             "An e-mail address is told nothing until its owner follows the link in AWS's mail, "
             "within 3 days; only then can it be unsubscribed before it expires."
         )
-    if kms_key == AWS_KEY:
+    if wanted.fifo:
+        warnings.append(
+            "Publishers give each message a MessageGroupId; the same body within five minutes is "
+            "delivered once. Standard queues behind it keep neither order nor once."
+        )
+    if wanted.kms_key == AWS_KEY:
         warnings.append(
             f"The key {AWS_KEY} lets no other AWS service publish (CloudWatch alarms, EventBridge, "
             "S3): for these give kms_key a key whose policy allows them."
         )
     return ChangePlan(
-        summary=f"Create topic {request.name} in {a.region}",
-        actions=outstanding(wanted, known),
+        summary=f"Create topic {wanted.topic} in {a.region}",
+        actions=outstanding(actions, known),
         warnings=warnings,
         observed={"known": known},
     )
@@ -149,17 +190,10 @@ def _queue_url(a: Aws, arn: str) -> str | None:
     return url
 
 
-def _apply(
-    a: Aws,
-    rec: Recorder,
-    request: Request,
-    endpoints: Sequence[tuple[str, str]],
-    kms_key: str,
-    target: AwsTarget,
-) -> Topic:
-    sns, name = a.client("sns"), request.name
+def _apply(a: Aws, rec: Recorder, request: Request, wanted: Wanted, target: AwsTarget) -> Topic:
+    sns, name = a.client("sns"), wanted.topic
     arn = _topic_arn(a, name)
-    attributes = {"KmsMasterKeyId": kms_key, "Policy": topic_policy(arn, a.account_id)}
+    attributes = wanted.attributes(arn, a.account_id)
 
     def make() -> dict[str, str]:
         if load_topic(a, arn) is None:
@@ -178,7 +212,7 @@ def _apply(
         ],
         resource=ResourceRef(type=TOPIC, id=arn, name=name),
     )  # fmt: skip
-    for protocol, endpoint in endpoints:
+    for protocol, endpoint in wanted.endpoints:
         if protocol == "sqs":
             allow_topic(rec, endpoint, arn, name, target)
         # It goes with the topic, so it needs no undo; subscribing twice gives the same again.
@@ -186,7 +220,7 @@ def _apply(
             key("sns:subscription", endpoint),
             functools.partial(_subscribe, sns, arn, protocol, endpoint),
         )
-    if a.is_emulator and any(protocol == "email" for protocol, _ in endpoints):
+    if a.is_emulator and wanted.emails:
         rec.gap("The emulator sends no mail and counts every address as confirmed.")
     topic = load_topic(a, arn) or {"Subscriptions": []}
     return Topic(
@@ -230,12 +264,7 @@ def topic_policy(arn: str, account_id: str) -> str:
     return policy_document([owner, tls_only("SNS:Publish", arn)])
 
 
-def judge_topic(
-    made: Topic,
-    topic: dict[str, Any] | Unread | None,
-    endpoints: Sequence[tuple[str, str]],
-    kms_key: str,
-) -> list[Check]:
+def judge_topic(made: Topic, topic: dict[str, Any] | Unread | None, wanted: Wanted) -> list[Check]:
     """Whether the topic is what was asked for; a subscription that is pending is there, and said.
 
     Whether each queue lets the topic send is judged by the queue's policy, which is read apart.
@@ -248,10 +277,12 @@ def judge_topic(
     told = {s["Endpoint"]: s["SubscriptionArn"] for s in topic["Subscriptions"]}
     used = topic.get("KmsMasterKeyId", "")
     checks = [
-        check("It is encrypted with the key asked for", used == kms_key, used, arn),
+        check("It is encrypted with the key asked for", used == wanted.kms_key, used, arn),
         check("It is published to over TLS alone", "TlsOnly" in sids, "", arn),
     ]
-    for _, endpoint in endpoints:
+    if wanted.fifo:
+        checks.append(check("It keeps the order", topic.get("FifoTopic") == "true", "", arn))
+    for _, endpoint in wanted.endpoints:
         state = told.get(endpoint)
         evidence = "waits for its owner's confirmation" if state == PENDING else state or ""
         checks.append(check(f"It tells {endpoint}", state is not None, evidence, arn))
