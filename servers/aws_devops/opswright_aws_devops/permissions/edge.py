@@ -47,7 +47,6 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "cloudfront:ListOriginAccessControls",
         "cloudfront:TagResource",
         "cloudfront:UpdateDistribution",
-        "s3:ListAllMyBuckets",
     ),
     "deploy_website": (
         "cloudfront:CreateInvalidation",
