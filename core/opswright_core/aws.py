@@ -3,11 +3,8 @@
 boto3 is imported on first use, so that a server answers tools/list without it.
 """
 
-import functools
-import json
 import os
 import re
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -27,6 +24,7 @@ from opswright_core.cloud_errors import in_use, no_prompt, one_line
 from opswright_core.cloud_errors import is_absent as is_absent
 from opswright_core.cloud_errors import translate as translate
 from opswright_core.errors import BadInputError, CredentialsError
+from opswright_core.service_models import service_models
 
 ALL_REGIONS = "all"
 
@@ -242,42 +240,6 @@ def _session(core: Any, region: str | None) -> Any:
     session = boto3.Session(botocore_session=core, region_name=region)
     models.search_paths[:] = dict.fromkeys(models.search_paths)  # each session adds boto3's own
     return session
-
-
-@functools.cache
-def service_models(data_path: str | None) -> Any:
-    """The process's one loader of botocore's models of services; it keeps what it read.
-
-    Without the models' documentation, which calls do not need and which is much of what they weigh,
-    and with each text and each plain reference to a shape kept once.
-    """
-    from botocore.loaders import JSONFileLoader, create_loader
-
-    class Undocumented(JSONFileLoader):  # type: ignore[misc]
-        def _load_file(self, full_path: str, open_method: Any) -> Any:
-            if not os.path.isfile(full_path):
-                return None
-            with open_method(full_path, "rb") as file:
-                return json.load(file, object_hook=functools.partial(_lightened, {}))
-
-    loader = create_loader(data_path)
-    loader.file_loader = Undocumented()
-    return loader
-
-
-def _lightened(references: dict[str, dict[str, Any]], part: dict[str, Any]) -> dict[str, Any]:
-    """A part of a model without its documentation; botocore wants the key beside a `type`."""
-    if isinstance(part.get("documentation"), str):  # a shape's member may be called that, too
-        if "type" in part:
-            part["documentation"] = ""
-        else:
-            del part["documentation"]
-    for key, value in part.items():
-        if type(value) is str:
-            part[key] = sys.intern(value)
-    if len(part) == 1 and type(name := part.get("shape")) is str:
-        return references.setdefault(name, part)
-    return part
 
 
 def _named(region: str) -> None:

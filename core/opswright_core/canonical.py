@@ -1,5 +1,6 @@
 """One JSON form and one digest for everything that is compared, approved or chained."""
 
+import dataclasses
 import hashlib
 import json
 from typing import Any
@@ -8,7 +9,7 @@ from pydantic import BaseModel
 
 
 def canonical_json(value: Any) -> str:
-    """Render JSON with sorted keys and no spaces; pydantic models by their JSON form."""
+    """Render JSON with sorted keys and no spaces; models and dataclasses by their fields."""
     return _encode(value)
 
 
@@ -25,6 +26,8 @@ def digest(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
     if isinstance(value, set | frozenset):
         return sorted(value)
     return str(value)

@@ -64,7 +64,7 @@ def test_every_operation_that_a_built_in_rule_names_exists() -> None:
     from fnmatch import fnmatchcase
 
     from opswright_aws_devops.api.models import services
-    from opswright_core.aws import service_models
+    from opswright_core.service_models import service_models
 
     loader = service_models(None)
     for _, rule in policy.from_environment({}).ordered:

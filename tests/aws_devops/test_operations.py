@@ -152,7 +152,7 @@ def test_nothing_that_creates_deletes_or_changes_counts_as_a_read() -> None:
 
 def names_of(service: str) -> list[str]:
     """Every operation of a service."""
-    from opswright_core.aws import service_models
+    from opswright_core.service_models import service_models
 
     return list(service_models(None).load_service_model(service, "service-2")["operations"])
 

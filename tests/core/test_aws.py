@@ -340,7 +340,7 @@ def test_waiting_without_a_read_ends_at_once(handler: AwsUndo) -> None:
 def test_the_models_of_services_lack_their_documentation_and_nothing_else(service: str) -> None:
     from botocore.loaders import create_loader
 
-    from opswright_core.aws import service_models
+    from opswright_core.service_models import service_models
 
     def bare(part: Any) -> Any:
         if isinstance(part, dict):
@@ -356,3 +356,22 @@ def test_the_models_of_services_lack_their_documentation_and_nothing_else(servic
     ours = anew.load_service_model(service, "service-2")
     assert bare(ours) == bare(whole)
     assert len(str(ours)) < 0.8 * len(str(whole))
+
+
+def test_the_shapes_of_a_model_are_read_when_they_are_asked_for() -> None:
+    from opswright_core.service_models import folded
+
+    told = '{ "metadata" : {"uid": "x"},\n "shapes" : { "A": {"type":"string", '
+    told += '"documentation":"<p>A {brace}</p>"}, "B" : {"type" : "list"} } }'
+    model: Any = folded(told)
+    kept = dict.__getitem__(model["shapes"], "A")
+    assert kept == '{"type":"string","documentation":""}'
+    model["shapes"]["A"]["pattern"] = "x"  # as botocore's extras do
+    assert model["shapes"]["A"] == {"type": "string", "documentation": "", "pattern": "x"}
+    assert model["shapes"].get("B") == {"type": "list"}
+    assert model["shapes"].get("C") is None
+    assert list(model["shapes"]) == ["A", "B"]
+    assert dict(model["shapes"]) == dict(model["shapes"].items())
+    assert list(model["shapes"].values()) == [model["shapes"]["A"], {"type": "list"}]
+    assert model["metadata"] == {"uid": "x"}
+    assert folded("{}") == {}

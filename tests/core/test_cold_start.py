@@ -98,19 +98,30 @@ def test_a_command_line_imports_no_protocol_before_it_needs_it(
 
 @pytest.fixture
 def _collected() -> Iterator[None]:
+    from pydantic import BaseModel
+
     yield
     gc.enable()
     gc.unfreeze()
+    BaseModel.model_config.pop("defer_build", None)
 
 
 @pytest.mark.usefixtures("_collected")
 def test_garbage_is_collected_again_once_the_start_is_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    from pydantic import BaseModel
+
     monkeypatch.delenv("PYDANTIC_DISABLE_PLUGINS", raising=False)
     startup.begin()
     assert not gc.isenabled()
     assert os.environ["PYDANTIC_DISABLE_PLUGINS"] == "__all__"
+
+    class Late(BaseModel):
+        number: int
+
+    assert not Late.__pydantic_complete__, "is built when it is first used"
+    assert Late(number="7").number == 7  # type: ignore[arg-type]
     startup.finish()
     assert gc.isenabled()
     assert gc.get_freeze_count() > 0

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
-from opswright_core.aws import service_models
 from opswright_core.errors import BadInputError
+from opswright_core.service_models import service_models
 from opswright_core.text import clean
 
 KIND = "service-2"

@@ -40,7 +40,7 @@ def pagination_of(operation: Operation) -> Mapping[str, Any] | None:
     """How botocore goes through the operation's pages; None where it has none."""
     from botocore.exceptions import UnknownServiceError
 
-    from opswright_core.aws import service_models
+    from opswright_core.service_models import service_models
 
     try:
         declared = service_models(None).load_service_model(operation.service, "paginators-1")
