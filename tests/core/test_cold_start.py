@@ -121,7 +121,7 @@ def test_garbage_is_collected_again_once_the_start_is_over(
         number: int
 
     assert not Late.__pydantic_complete__, "is built when it is first used"
-    assert Late(number="7").number == 7  # type: ignore[arg-type]
+    assert Late(number="7").number == 7
     startup.finish()
     assert gc.isenabled()
     assert gc.get_freeze_count() > 0
