@@ -137,6 +137,11 @@ class Memories:
         rows = self._connection.execute(asked).mappings()
         return [RememberedMemory.model_validate(dict(row)) for row in rows], total
 
+    def count(self, agent: str, most: int) -> int:
+        """How many memories an agent has, counted as far as `most` and one."""
+        asked = select(memories.c.number).where(*self._fits(agent, None))
+        return self._unit.counted(asked, most)
+
     def forget(self, memory_id: str) -> Recorded:
         """Delete a memory. Raises NotFoundError."""
         c = memories.c

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, bindparam, delete, func, insert, select
+from sqlalchemy import Join, Select, bindparam, delete, insert, select
 
 from opswright_core.canonical import digest
 from opswright_core.errors import BadInputError, NotFoundError
@@ -61,19 +61,14 @@ class Messages:
         With `thread` those of all sides of that conversation, acknowledged or not.
         """
         m, a = messages.c, acknowledgements.c
-        joined = messages.outerjoin(
-            acknowledgements,
-            (a.namespace == m.namespace) & (a.message_id == m.message_id) & (a.reader == recipient),
-        )
         to_all = (m.recipient == EVERYBODY) & (m.sender != recipient)
         fits = [self._unit.own(messages), (m.recipient == recipient) | to_all]
         if thread is not None:
             fits = [self._unit.own(messages), m.thread == thread]
         elif unacknowledged_only:
             fits.append(a.at.is_(None))
-        total = self._connection.execute(
-            select(func.count()).select_from(joined).where(*fits)
-        ).scalar_one()
+        joined = _with_acknowledgement(recipient)
+        total = self._unit.counted(select(m.message_id).select_from(joined).where(*fits))
         asked: Select[Any] = (
             select(messages, a.at.label("acknowledged_at"))
             .select_from(joined)
@@ -83,6 +78,18 @@ class Messages:
         )
         rows = self._connection.execute(asked).mappings()
         return [Message.model_validate(dict(row)) for row in rows], total
+
+    def count(self, recipient: str, most: int) -> int:
+        """How many messages wait for an agent, counted as far as `most` and one."""
+        m, a = messages.c, acknowledgements.c
+        waiting = [
+            select(m.message_id)
+            .select_from(_with_acknowledgement(recipient))
+            .where(self._unit.own(messages), a.at.is_(None), m.recipient == name)
+            for name in (recipient, EVERYBODY)
+        ]
+        waiting[1] = waiting[1].where(m.sender != recipient)
+        return min(sum(self._unit.counted(one, most) for one in waiting), most + 1)
 
     def acknowledge(self, message_ids: Sequence[str]) -> Recorded:
         """Note that messages were dealt with; again is no harm.
@@ -164,3 +171,11 @@ class Messages:
                 f"there is no message {message_id!r}; read_messages shows their ids."
             )
         return row
+
+
+def _with_acknowledgement(recipient: str) -> Join:
+    m, a = messages.c, acknowledgements.c
+    return messages.outerjoin(
+        acknowledgements,
+        (a.namespace == m.namespace) & (a.message_id == m.message_id) & (a.reader == recipient),
+    )

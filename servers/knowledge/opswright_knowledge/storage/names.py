@@ -1,9 +1,9 @@
 """The names in use: of types, ids, applications, agents and so on, by how they begin."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import func, select, union
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, literal, select
 
 from opswright_knowledge.addresses import ENVIRONMENT_SCOPE
 from opswright_knowledge.records import KnownAgent
@@ -21,6 +21,19 @@ from opswright_knowledge.storage.schema import (
 
 if TYPE_CHECKING:
     from opswright_knowledge.storage.unit_of_work import UnitOfWork
+
+
+MOST_NAMES = 1_000
+"""How far names are counted: `MOST_NAMES` + 1 stands for more."""
+
+
+class _Source(NamedTuple):
+    """A column that holds names; an index begins with the namespace, what `fits` fixes, and it."""
+
+    column: ColumnElement[str]
+    fits: Sequence[ColumnElement[bool]]
+    lead: str = ""
+    """What the column's values begin with that is no part of the name."""
 
 
 class Names:
@@ -43,19 +56,14 @@ class Names:
 
         `what` is a parameter of an address: type, id, application, environment, agent, scope,
         key, run_id, thread or record; `given` are others of the same address that narrow it (the
-        `type` of an `id`). At most `limit` + 1; for anything else there are none.
+        `type` of an `id`). At most `limit` + 1; for anything else there are none. They are counted
+        as far as `MOST_NAMES` + 1.
         """
-        if (source := self._source(what, given or {})) is None:
-            return [], 0
-        names = source.subquery()
-        fits = [names.c.name >= prefix] if prefix else []
-        if end := _following(prefix):
-            fits.append(names.c.name < end)
-        total = self._unit.counted(select(names.c.name).where(*fits))
-        if after is not None:
-            fits.append(names.c.name > after)
-        asked = select(names.c.name).where(*fits).order_by(names.c.name).limit(limit + 1)
-        return list(self._connection.execute(asked).scalars()), total
+        sources = self._sources(what, given or {})
+        names = self._first(sources, prefix, after, limit + 1)
+        if after is None and len(names) <= limit:
+            return names, len(names)
+        return names, len(self._first(sources, prefix, None, MOST_NAMES + 1))
 
     def agents(self, *, after: str | None = None, limit: int = 50) -> tuple[list[KnownAgent], int]:
         """The agents, by name: at most `limit` + 1, and how many there are."""
@@ -63,59 +71,87 @@ class Names:
         found = [
             KnownAgent(
                 agent=name,
-                memories=self._unit.memories.newest(name, limit=1)[1],
-                unacknowledged=self._unit.messages.find(name, limit=1)[1],
+                memories=self._unit.memories.count(name, MOST_NAMES),
+                unacknowledged=self._unit.messages.count(name, MOST_NAMES),
             )
             for name in names
         ]
         return found, total
 
-    def _source(self, what: str, given: Mapping[str, str]) -> Any:
-        r, d, c = resources.c, deployments.c, context.c
+    def _first(
+        self, sources: Sequence[_Source], prefix: str, after: str | None, most: int
+    ) -> list[str]:
+        found: set[str] = set()
+        for source in sources:
+            names = self._connection.execute(_steps(source, prefix, after, most)).scalars()
+            found.update(str(name)[len(source.lead) :] for name in names)
+        return sorted(found)[:most]
+
+    def _sources(self, what: str, given: Mapping[str, str]) -> list[_Source]:
+        d, c, m = deployments.c, context.c, messages.c
         own = self._unit.own
         match what:
             case "type":
                 t = resource_counts.c
-                return select(t.type.label("name")).where(own(resource_counts), t.living > 0)
+                return [_Source(t.type, [own(resource_counts), t.living > 0])]
             case "id":
-                kind = given.get("type")
-                fits = [own(resources), r.deleted_at.is_(None), *([r.type == kind] if kind else [])]
-                return select(r.id.label("name")).where(*fits).distinct()
+                r, kind = resources.c, given.get("type")
+                of_kind = [r.type == kind] if kind else []
+                return [_Source(r.id, [own(resources), r.deleted_at.is_(None), *of_kind])]
             case "application":
-                return select(d.application.label("name")).where(own(deployments)).distinct()
+                return [_Source(d.application, [own(deployments)])]
             case "environment":
-                of = given.get("application")
-                deployed = select(d.environment.label("name")).where(
-                    own(deployments), *([d.application == of] if of else [])
-                )
-                begin = len(ENVIRONMENT_SCOPE) + 1
-                configured = select(func.substr(c.scope, begin)).where(
-                    own(context), func.substr(c.scope, 1, begin - 1) == ENVIRONMENT_SCOPE
-                )
-                return deployed.distinct() if of else union(deployed, configured)
+                if of := given.get("application"):
+                    return [_Source(d.environment, [own(deployments), d.application == of])]
+                deployed = _Source(d.environment, [own(deployments)])
+                return [deployed, _Source(c.scope, [own(context)], ENVIRONMENT_SCOPE)]
             case "agent":
-                m = messages.c
-                of_all: Any = union(
-                    select(memories.c.agent.label("name")).where(own(memories)),
-                    select(m.sender).where(own(messages)),
-                    select(m.recipient).where(own(messages)),
-                ).subquery()
-                return select(of_all.c.name).where(of_all.c.name != EVERYBODY)
+                sides = (
+                    (memories, memories.c.agent),
+                    (messages, m.sender),
+                    (messages, m.recipient),
+                )
+                return [_Source(name, [own(table), name != EVERYBODY]) for table, name in sides]
             case "scope":
-                return select(c.scope.label("name")).where(own(context)).distinct()
+                return [_Source(c.scope, [own(context)])]
             case "key":
                 scope = given.get("scope")
-                fits = [own(context), *([c.scope == scope] if scope else [])]
-                return select(c.key.label("name")).where(*fits).distinct()
+                return [_Source(c.key, [own(context), *([c.scope == scope] if scope else [])])]
             case "record":
-                kind = given.get("kind")
-                fits = [own(changes), *([changes.c.kind == kind] if kind else [])]
-                return select(changes.c.key.label("name")).where(*fits).distinct()
+                of_all = _Source(changes.c.kind, [own(changes)])
+                kinds = [given["kind"]] if "kind" in given else self._first([of_all], "", None, 100)
+                return [
+                    _Source(changes.c.key, [own(changes), changes.c.kind == kind]) for kind in kinds
+                ]
             case "run_id":
-                return select(runs.c.run_id.label("name")).where(own(runs))
+                return [_Source(runs.c.run_id, [own(runs)])]
             case "thread":
-                return select(messages.c.thread.label("name")).where(own(messages)).distinct()
-        return None
+                return [_Source(m.thread, [own(messages)])]
+        return []
+
+
+def _steps(source: _Source, prefix: str, after: str | None, most: int) -> Select[tuple[str]]:
+    """A query for the distinct values of a column from one to the next, by its index.
+
+    DISTINCT would read every row: all deployments for the names of the few applications.
+    """
+    begin = source.lead + prefix
+    until = [source.column < end] if (end := _following(begin)) else []
+
+    def least(*beyond: ColumnElement[bool]) -> ScalarSelect[Any]:
+        return (
+            select(func.min(source.column)).where(*source.fits, *beyond, *until).scalar_subquery()
+        )
+
+    fits = [source.column >= begin]
+    if after is not None:
+        fits.append(source.column > source.lead + after)
+    step = select(least(*fits).label("name"), literal(1).label("number")).cte(
+        "step", recursive=True
+    )
+    following = select(least(source.column > step.c.name), step.c.number + 1)
+    step = step.union_all(following.where(step.c.name.is_not(None), step.c.number < most))
+    return select(step.c.name).where(step.c.name.is_not(None))
 
 
 def _following(prefix: str) -> str:

@@ -12,11 +12,13 @@ from sqlalchemy import (
     Select,
     String,
     Subquery,
+    and_,
     exists,
     func,
     or_,
     select,
     tuple_,
+    union,
     union_all,
 )
 from sqlalchemy import cast as sql_cast
@@ -78,9 +80,10 @@ class ResourceSearch:
         words = self._phrases(query, _as_told(tag), _as_told(attribute, path=True), status)
         order: tuple[ColumnElement[Any], ...] = _KEY
         source: Any = resources
-        if id is not None or related_to is not None:
+        near = self._names_of(related_to) if related_to is not None else set()
+        if id is not None or near:
             fits += [c.number.in_(self._called(id))] if id is not None else []
-            fits += [c.number.in_(self._near(related_to))] if related_to is not None else []
+            fits += [self._is_near(near)] if id is not None and near else []
             if query is not None and has_words(query):
                 begun = self._unit.dialect.phrased(self._phrases(query), begun=True)
                 fits.append(c.number.in_(begun))
@@ -93,6 +96,8 @@ class ResourceSearch:
         fits += [self._unit.own(resources), c.deleted_at.is_(None)]
         if type is not None:
             fits.append(c.type == type)
+        if near and id is None:
+            return self._neighbours(near, fits, after, limit)
         asked = select(resources).select_from(source).where(*fits)
         kinds = select(c.type).select_from(source).where(*fits)
         counts = self._counted(kinds) if narrowed else self._living(type)
@@ -158,19 +163,64 @@ class ResourceSearch:
             select(c.number).where(own, c.arn == name, c.arn != ""),
         )
 
-    def _near(self, name: str) -> Any:
-        """A query for the numbers of what is related to a resource, either way."""
-        r, n = resources.c, resource_relations.c
+    def _names_of(self, name: str) -> set[str]:
+        """What relations may call a resource: its id and its ARN."""
         known = self._unit.resources.named([name])
-        names = {name} | {x for one in known for x in (one.id, one.arn) if x}
-        own, related = self._unit.own(resources), self._unit.own(resource_relations)
-        sources = select(n.type, n.id).where(related, n.target.in_(names))
-        targets = select(n.target).where(related, n.id.in_(names))
-        return union_all(
-            select(r.number).where(own, tuple_(*_KEY).in_(sources)),
-            select(r.number).where(own, r.id.in_(targets)),
-            select(r.number).where(own, r.arn.in_(targets), r.arn != ""),
+        return {name} | {x for one in known for x in (one.id, one.arn) if x}
+
+    def _is_near(self, names: set[str]) -> ColumnElement[bool]:
+        """Whether a resource is related to one of these names, either way."""
+        r, n = resources.c, resource_relations.c
+        related = self._unit.own(resource_relations)
+        to = exists().where(related, *_same_key(n), n.target.in_(names))
+        by = exists().where(related, n.id.in_(names), n.target.in_((r.id, r.arn)))
+        return or_(to.correlate(resources), by.correlate(resources))
+
+    def _neighbours(
+        self,
+        names: set[str],
+        fits: Sequence[ColumnElement[bool]],
+        after: Sequence[str] | None,
+        limit: int,
+    ) -> tuple[list[Resource], Counts]:
+        """What is related to one of the names, either way, by type and id.
+
+        Half the account may rely on one network, so that these are read from the index in their
+        order, as far as the page goes. What it relies on itself is in its own record, so few.
+        """
+        n, related = resource_relations.c, self._unit.own(resource_relations)
+        key = (n.type, n.id)
+        joined = resource_relations.join(
+            resources, (resources.c.namespace == n.namespace) & and_(*_same_key(n))
         )
+        other = resource_relations.alias()
+        again = exists().where(
+            other.c.namespace == n.namespace,
+            *(other.c[same] == n[same] for same in ("type", "id", "target")),
+            other.c.kind < n.kind,
+        )
+        once = ~again.correlate(resource_relations)
+        targets = select(n.target).where(related, n.id.in_(names))
+        ways = [
+            (joined, key, [related, n.target == name, once])
+            for name in sorted(names)
+        ] + [
+            (resources, _KEY, [column.in_(targets), column != ""])
+            for column in (resources.c.id, resources.c.arn)
+        ]  # fmt: skip
+        found: dict[tuple[str, str], Any] = {}
+        counted = []
+        for source, order, way in ways:
+            numbers = select(resources.c.number, resources.c.type).select_from(source)
+            counted.append(numbers.where(*way, *fits).limit(MOST_COUNTED + 1).subquery().select())
+            asked = select(resources).select_from(source).where(*way, *fits)
+            if after is not None:
+                asked = asked.where(tuple_(*order) > tuple_(*after))
+            for row in self._connection.execute(asked.order_by(*order).limit(limit + 1)).mappings():
+                found[row["type"], row["id"]] = row
+        kinds = select(union(*counted).subquery().c.type)
+        rows = [found[one] for one in sorted(found)][: limit + 1]
+        return [Resource.model_validate(dict(row)) for row in rows], self._counted(kinds)
 
 
 def _same_key(c: Any) -> tuple[ColumnElement[bool], ...]:

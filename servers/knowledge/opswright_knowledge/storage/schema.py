@@ -28,7 +28,7 @@ from sqlalchemy import (
     bindparam,
 )
 
-VERSIONS = ("0001", "0002", "0003", "0004")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005")
 """The versions of the schema, oldest first."""
 
 TEXT = Text().with_variant(Text(collation="C"), "postgresql")
@@ -145,7 +145,7 @@ resource_relations = Table(  # the relations of `resources`, for walking both wa
     _key("kind"),
     _key("target"),
     Index("resource_relations_id", "namespace", "id"),
-    Index("resource_relations_target", "namespace", "target"),
+    Index("resource_relations_target", "namespace", "target", "type", "id"),
 )
 
 deployments = Table(
@@ -166,6 +166,7 @@ deployments = Table(
     _text("started_at"),
     *_origin(),
     UniqueConstraint("namespace", "first_revision", name="deployments_order"),
+    Index("deployments_environment", "namespace", "environment"),
     Index("deployments_where", "namespace", "application", "environment", "first_revision"),
 )
 
@@ -194,6 +195,7 @@ context = Table(
     _key("key"),
     Column("value", JSON, nullable=False),
     *_origin(),
+    Index("context_key", "namespace", "key"),
 )
 
 messages = Table(
@@ -209,6 +211,7 @@ messages = Table(
     _text("thread"),
     _text("in_reply_to", optional=True),
     *_origin(),
+    Index("messages_sender", "namespace", "sender"),
     Index("messages_recipient", "namespace", "recipient", "revision"),
     Index("messages_thread", "namespace", "thread", "revision"),
 )

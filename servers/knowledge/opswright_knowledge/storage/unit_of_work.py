@@ -152,9 +152,10 @@ class UnitOfWork:
             return self._logged
         return int(self.run(_REVISION).scalar_one_or_none() or 0)
 
-    def counted(self, found: Select[Any]) -> int:
-        """How many rows a query finds, counted no further than `MOST_COUNTED` and one."""
-        some = found.limit(MOST_COUNTED + 1).subquery()
+    def counted(self, found: Select[Any], most: int | None = None) -> int:
+        """How many rows a query finds, counted as far as `most` (`MOST_COUNTED`) and one."""
+        most = MOST_COUNTED if most is None else most
+        some = found.limit(most + 1).subquery()
         return int(self.connection.execute(select(func.count()).select_from(some)).scalar_one())
 
     def log(
