@@ -250,6 +250,96 @@ Resources:
     assert "capabilities" in said
 
 
+ADOPTING = """
+Resources:
+  Jobs:
+    Type: AWS::SQS::Queue
+    DeletionPolicy: Retain
+    UpdateReplacePolicy: Retain
+    Properties: {QueueName: jobs}
+  Files:
+    Type: AWS::S3::Bucket
+    DeletionPolicy: Retain
+    UpdateReplacePolicy: Retain
+    Properties: {BucketName: files}
+"""
+
+
+async def test_what_exists_is_taken_into_a_stack_and_left_there_when_that_is_undone(
+    stacks: Agent, stack_cloud: Clients
+) -> None:
+    url = stack_cloud("sqs").create_queue(QueueName="jobs")["QueueUrl"]
+    stack_cloud("sqs").send_message(QueueUrl=url, MessageBody="kept")
+    there = {"LocationConstraint": "eu-west-1"}
+    stack_cloud("s3").create_bucket(Bucket="files", CreateBucketConfiguration=there)
+    both = {"Jobs": {"QueueUrl": url}, "Files": {"BucketName": "files"}}
+    asked = {"name": "adopted", "template": ADOPTING, "resources": both}
+    planned = await stacks.call("import_resources", **asked, dry_run=True)
+    assert planned["summary"].startswith("Import 2 resources that exist into stack adopted")
+    assert {a["detail"] for a in planned["plan"]["actions"]} == {
+        f"imported: {url}", "imported: files",
+    }  # fmt: skip
+    assert "no stack 'adopted'" in await stacks.refused("get_stack", name="adopted")
+
+    made = await stacks.call("import_resources", **asked)
+    assert made["outputs"]["status"] == "IMPORT_COMPLETE"
+    assert set(made["outputs"]["resources"]) == {"Jobs", "Files"}
+    assert {c["verdict"] for c in made["checks"]} == {"PASS"}
+    assert (await stacks.call("import_resources", **asked))["reused"]
+
+    more = (
+        ADOPTING
+        + "  Late: {Type: AWS::SQS::Queue, DeletionPolicy: Retain, Properties: {QueueName: late}}"
+    )
+    late = {"Late": {"QueueUrl": stack_cloud("sqs").create_queue(QueueName="late")["QueueUrl"]}}
+    added = await stacks.call("import_resources", name="adopted", template=more, resources=late)
+    assert set(added["outputs"]["resources"]) == {"Jobs", "Files", "Late"}
+    for change in (added, made):
+        undone = await stacks.call("undo_change", change_id=change["change_id"])
+        assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
+    assert "no stack 'adopted'" in await stacks.refused("get_stack", name="adopted")
+    assert queues(stack_cloud) == ["jobs", "late"]
+    (message,) = stack_cloud("sqs").receive_message(QueueUrl=url)["Messages"]
+    assert message["Body"] == "kept"
+
+
+async def test_an_import_that_could_lose_or_miss_something_is_refused(
+    stacks: Agent, stack_cloud: Clients
+) -> None:
+    async def refused(template: str = ADOPTING, **resources: dict[str, str]) -> str:
+        arguments = {"name": "adopted", "template": template, "resources": resources}
+        return await stacks.refused("import_resources", **arguments)
+
+    url = stack_cloud("sqs").create_queue(QueueName="jobs")["QueueUrl"]
+    jobs = {"QueueUrl": url}
+    losing = ADOPTING.replace("Retain", "Delete", 1)
+    assert "Jobs needs DeletionPolicy: Retain" in await refused(losing, Jobs=jobs)
+    assert "the template has no Other" in await refused(Other=jobs)
+    assert "Files" in await refused(Jobs=jobs)  # it would be made
+    assert "Expected [QueueUrl]" in await refused(
+        Jobs={"QueueName": "jobs"}, Files={"BucketName": "files"}
+    )
+    gone = {"BucketName": "no-such"}
+    assert "Bucket not found" in await refused(Jobs=jobs, Files=gone)
+    assert "no stack 'adopted'" in await stacks.refused("get_stack", name="adopted")
+
+
+async def test_a_backend_that_would_make_what_is_to_be_imported_is_found_out(
+    agent: Agent, client_of: Clients
+) -> None:
+    url = client_of("sqs").create_queue(QueueName="jobs")["QueueUrl"]
+    both = {"Jobs": {"QueueUrl": url}, "Files": {"BucketName": "files"}}
+    said = await agent.refused(
+        "import_resources", name="adopted", template=ADOPTING, resources=both
+    )
+    assert "does not implement import" in said
+    assert client_of("s3").list_buckets()["Buckets"] == []
+    assert client_of("cloudformation").list_stacks()["StackSummaries"] in ([], None) or all(
+        s["StackStatus"] == "DELETE_COMPLETE"
+        for s in client_of("cloudformation").list_stacks()["StackSummaries"]
+    )
+
+
 def change(action: str, kind: str = "AWS::S3::Bucket", **more: Any) -> dict[str, Any]:
     own = {"Action": action, "LogicalResourceId": "It", "ResourceType": kind, **more}
     return {"Type": "Resource", "ResourceChange": own}

@@ -109,6 +109,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             stacks.find_stack_drift,
             stacks.draw_stack,
             stacks.deploy_stack,
+            stacks.import_resources,
             stacks.delete_stack,
             exports.export_application,
             exports.export_resources,

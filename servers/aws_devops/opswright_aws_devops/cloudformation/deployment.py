@@ -137,11 +137,13 @@ class Deployment:
             self._discard(name, is_new=is_new)
 
     def _create(self, change_set: str, *, is_new: bool) -> str:
-        kind = "CREATE" if is_new else "UPDATE"
         made = self._cfn.create_change_set(
-            **self._request, ChangeSetName=change_set, ChangeSetType=kind
+            **self._request, ChangeSetName=change_set, ChangeSetType=self._kind(is_new=is_new)
         )
         return str(made["StackId"])
+
+    def _kind(self, *, is_new: bool) -> str:
+        return "CREATE" if is_new else "UPDATE"
 
     def _is_ready(self, change_set: str) -> bool:
         found = self._cfn.describe_change_set(StackName=self._name, ChangeSetName=change_set)

@@ -10,6 +10,17 @@ _STACKS = (
     "cloudformation:ListStackResources",
 )
 
+_DEPLOYS = (
+    *_STACKS,
+    "cloudformation:CreateChangeSet",
+    "cloudformation:DeleteChangeSet",
+    "cloudformation:DeleteStack",
+    "cloudformation:DescribeChangeSet",
+    "cloudformation:ExecuteChangeSet",
+    "cloudformation:UpdateStack",
+    "cloudformation:ValidateTemplate",
+)
+
 PERMISSIONS: dict[str, tuple[str, ...]] = {
     "review_template": ("cloudformation:DescribeStacks", "cloudformation:GetTemplate"),
     "review_terraform_plan": (),
@@ -52,15 +63,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "sns:ListSubscriptionsByTopic",
         "sqs:GetQueueAttributes",
     ),
-    "deploy_stack": (
-        *_STACKS,
-        "cloudformation:CreateChangeSet",
-        "cloudformation:DeleteChangeSet",
-        "cloudformation:DeleteStack",
-        "cloudformation:DescribeChangeSet",
-        "cloudformation:ExecuteChangeSet",
-        "cloudformation:UpdateStack",
-        "cloudformation:ValidateTemplate",
-    ),
+    "deploy_stack": _DEPLOYS,
+    "import_resources": _DEPLOYS,
     "delete_stack": (*_STACKS, "cloudformation:DeleteStack", "cloudformation:ListImports"),
 }

@@ -15,6 +15,7 @@ from opswright_aws_devops.cloudformation.deployment import Deployment, Stack
 from opswright_aws_devops.cloudformation.drift import DriftedResource, detect, drifted
 from opswright_aws_devops.cloudformation.failures import Cause
 from opswright_aws_devops.cloudformation.graph import load_graph
+from opswright_aws_devops.cloudformation.importing import Import
 from opswright_aws_devops.cloudformation.stacks import (
     STEADY,
     cause_of,
@@ -158,6 +159,40 @@ def deploy_stack(
         plan=deployment.plan,
         apply=lambda rec: deployment.apply(rec, target),
         verify=deployment.verify,
+        outputs=Stack,
+    )
+
+
+@write_tool(toolset="iac")
+def import_resources(
+    name: Name,
+    template: Annotated[
+        str,
+        Field(
+            description="Path or text, with all that stays in it", min_length=1, max_length=60_000
+        ),
+    ],
+    resources: Annotated[
+        dict[str, dict[str, str]],
+        Field(
+            description='By logical id: {"Jobs": {"QueueUrl": "https://…"}}',
+            max_length=200,
+        ),
+    ],
+    parameters: Annotated[
+        dict[str, str], Field(description="As of deploy_stack", max_length=200)
+    ] = {},  # noqa: B006
+    capabilities: Annotated[list[Capability], Field(description="Acknowledged")] = [],  # noqa: B006
+    target: Target = HERE,
+) -> Work[Stack]:
+    """Take resources that exist into a stack, new or existing, unchanged; undone, they stay."""
+    a = aws(target)
+    importing = Import(a, name, read_template(template), parameters, list(capabilities), resources)
+    return Work(
+        scope=Scope.of(a),
+        plan=importing.plan,
+        apply=lambda rec: importing.apply(rec, target),
+        verify=importing.verify,
         outputs=Stack,
     )
 
