@@ -1,6 +1,6 @@
 """An AWS account with thousands of everything, answered from botocore's own service models.
 
-No backend holds 5,000 of each kind quickly. Real boto3 clients are used, with their parameter
+No backend holds 2,000 of each kind quickly. Real boto3 clients are used, with their parameter
 validation, paginators and parsing of models; only the sending is replaced: each operation answers
 what its output shape says, every list at the top of it with many items.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from opswright_core.aws import HERE, Aws, AwsSessions, AwsTarget
 
-MANY = 5_000
+MANY = 2_000
 ACCOUNT = "123456789012"
 Answers = dict[tuple[str, str, bool], dict[str, Any]]
 """By service, operation, and whether the call is about one thing."""
@@ -141,7 +141,7 @@ def _report_made(arguments: dict[str, Any]) -> dict[str, Any]:
     return {"State": "COMPLETE"}
 
 
-APPLICATIONS, KEPT = 100, 50
+APPLICATIONS, KEPT = 40, 50
 """Applications with a deployment record, and deployments that each remembers: `MANY` in all."""
 
 
@@ -177,7 +177,7 @@ def _record(name: str, number: int) -> str:
     )
 
 
-CLUSTERS, SERVICES = 50, 100
+CLUSTERS, SERVICES = 20, 100
 """Clusters of containers, and services of each: `MANY` in all."""
 
 
