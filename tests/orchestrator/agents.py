@@ -1,4 +1,4 @@
-"""Small agents for the orchestrator's tests, built on core and started as real stdio servers.
+"""Small agents for the orchestrator's tests, on core; `agent.py` is one as a real stdio server.
 
 Things are files in OPSWRIGHT_TEST_THINGS, so that what was made can be seen, and a line is added
 to `calls.log` there for every time one is really made.
@@ -7,7 +7,6 @@ to `calls.log` there for every time one is really made.
 import asyncio
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +16,6 @@ from pydantic import BaseModel, Field
 from opswright_core.agent.report import AgentMessage, Outcome
 from opswright_core.agent.skills import FromText, NoInputs, Skill, skill
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
-from opswright_core.cli import main
 from opswright_core.errors import BadInputError, OpswrightError
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import runtime
@@ -189,9 +187,3 @@ def create_server(settings: Settings) -> Any:
         skills=skills,
         undo_handlers={"thing": RemoveThing()},
     )
-
-
-if __name__ == "__main__":
-    if os.environ.get("OPSWRIGHT_TEST_CRASH") == "start":
-        sys.exit("cannot start: the test wants it so")
-    sys.exit(main(create_server, "maker"))

@@ -13,7 +13,7 @@ from tests.orchestrator.terminal import Terminal
 
 from opswright.session import Place, Session, opened
 
-AGENTS = Path(__file__).with_name("agents.py")
+AGENT = Path(__file__).with_name("agent.py")
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def config(tmp_path: Path, things: Path) -> Path:
     def agent(name: str, **env: str) -> dict[str, Any]:
         return {
             "command": sys.executable,
-            "args": [str(AGENTS), "--allow-writes", "--approvals", "token"],
+            "args": [str(AGENT), "--allow-writes", "--approvals", "token"],
             "env": {"OPSWRIGHT_TEST_AGENT": name, "OPSWRIGHT_TEST_THINGS": str(things), **env},
         }
 
@@ -59,7 +59,7 @@ def stranger(config: Path, things: Path) -> None:
     """Put a third party's server into the team."""
     server = {
         "command": sys.executable,
-        "args": [str(AGENTS.with_name("stranger.py"))],
+        "args": [str(AGENT.with_name("stranger.py"))],
         "env": {"OPSWRIGHT_TEST_THINGS": str(things)},
     }
     _joined(config, "stranger", server)

@@ -9,7 +9,7 @@ from tests.orchestrator.team import OpenSession, carry_out, make, plan_of
 from opswright.plan import Step
 from opswright.report import make_report
 
-AGENTS = Path(__file__).with_name("agents.py")
+AGENT = Path(__file__).with_name("agent.py")
 
 
 def edit(config: Path, name: str, **entry: object) -> None:
@@ -129,7 +129,7 @@ async def test_a_server_that_dies_at_every_call_is_left_alone_after_a_while(
 ) -> None:
     from opswright.registry import AgentDownError, OutcomeUnknownError
 
-    edit(config, "maker", args=[str(AGENTS), "--allow-writes", "--approvals", "auto"])
+    edit(config, "maker", args=[str(AGENT), "--allow-writes", "--approvals", "auto"])
 
     async def quiet(_: str) -> None:
         return None
