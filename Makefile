@@ -35,7 +35,7 @@ demo: install ## deploy the three-tier application in the sandbox, then undo it
 	@$(DEMO) sandbox down
 
 test: install ## every test; those that need a service which is not here say so and are skipped
-	$(BIN)/pytest -n 2 --dist loadfile $(TESTFLAGS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTFLAGS)
 
 lint: install ## format, rules and types
 	$(BIN)/ruff format --check $(CODE)

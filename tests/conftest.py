@@ -26,6 +26,14 @@ def need(service: str, present: bool, why: str) -> None:
         pytest.skip(f"needs {service}: {why}")
 
 
+LONGEST = {"integration", "orchestrator"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders whose files take longest, so that no worker is left with one."""
+    items.sort(key=lambda item: LONGEST.isdisjoint(item.path.parts))
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
