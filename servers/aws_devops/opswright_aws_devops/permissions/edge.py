@@ -25,6 +25,13 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "route53:GetHostedZone",
         "route53:ListHostedZones",
     ),
+    "create_health_check": (
+        "route53:ChangeTagsForResource",
+        "route53:CreateHealthCheck",
+        "route53:DeleteHealthCheck",
+        "route53:GetHealthCheck",
+        "route53:ListHealthChecks",
+    ),
     "create_certificate": (
         *_RECORDS,
         "acm:AddTagsToCertificate",
