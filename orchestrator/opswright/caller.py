@@ -285,7 +285,14 @@ async def _stopped(call: Call, answer: Answer) -> Answer:
 def _asked(step: Step, value: Mapping[str, Any]) -> str:
     """What a person is asked about: the step and the change's own plan, the same on every call."""
     plan = value.get("plan") or {}
-    return digest([step.input_hash, value.get("summary"), plan.get("actions"), value.get("where")])
+    asked = [step.input_hash, value.get("summary"), plan.get("actions"), value.get("where")]
+    return digest(asked if plan else [*asked, actions_in(value)])
+
+
+def actions_in(value: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The actions that a change, or the changes that a task came to, would carry out."""
+    shown = [value.get("plan") or {}, *value.get("approvals", [])]
+    return [action for one in shown for action in one.get("actions", [])]
 
 
 def _judge(call: Call, answer: Answer) -> None:

@@ -78,7 +78,10 @@ async def test_a_task_that_needs_approval_goes_on_with_the_token(
     async with serve(approvals="token") as client:
         asked = await call(client, "handle_task", task=task)
         assert (asked["status"], world.things) == ("needs_approval", [])
-        token = asked["approvals"][0]["token"]
+        (wanted,) = asked["approvals"]
+        (action,) = wanted["actions"]
+        assert (action["verb"], action["name"]) == ("create", "vase")
+        token = wanted["token"]
         done = await call(client, "handle_task", task=task, context={"approvals": [token]})
     assert (done["status"], done["approvals"]) == ("completed", [])
     assert world.things == ["vase"]

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from opswright_core.changes import ApprovalNeeded, ResourceRef
+from opswright_core.changes import Action, ApprovalNeeded, ResourceRef
 
 TaskStatus = Literal[
     "completed", "working", "needs_approval", "needs_input", "partial", "failed", "cancelled"
@@ -89,6 +89,13 @@ class Usage(BaseModel):
     )
 
 
+class ApprovalWanted(ApprovalNeeded):
+    """How to approve a change that a task came to, and what it will do."""
+
+    summary: str = ""
+    actions: list[Action] = Field(default_factory=list)
+
+
 class TaskReport(BaseModel):
     """How a task ended, or where it stands."""
 
@@ -104,7 +111,7 @@ class TaskReport(BaseModel):
     memories: list[Memory] = Field(default_factory=list)
     steps: list[StepTaken] = Field(default_factory=list)
     needs: list[NeededInput] = Field(default_factory=list)
-    approvals: list[ApprovalNeeded] = Field(default_factory=list)
+    approvals: list[ApprovalWanted] = Field(default_factory=list)
     usage: Usage = Field(default_factory=Usage)
     regions: list[str] = Field(default_factory=list, description="AWS regions that it turned to")
     error: str | None = None

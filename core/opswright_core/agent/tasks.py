@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from opswright_core.agent import claude
-from opswright_core.agent.report import Outcome, TaskBudget, TaskContext, TaskReport
+from opswright_core.agent.report import ApprovalWanted, Outcome, TaskBudget, TaskContext, TaskReport
 from opswright_core.agent.skills import Skill, SkillBook, fill
 from opswright_core.agent.worker import ApprovalWantedError, Worker
-from opswright_core.changes import ApprovalNeeded
 from opswright_core.database import connect, transaction
 from opswright_core.errors import ConflictError, NotFoundError, OpswrightError
 from opswright_core.journal import is_alive, new_id
@@ -107,7 +106,7 @@ class Agent:
     playbook: str
     skills: SkillBook
     store: TaskStore
-    _wanted: dict[str, list[ApprovalNeeded]] = field(default_factory=dict, repr=False)
+    _wanted: dict[str, list[ApprovalWanted]] = field(default_factory=dict, repr=False)
     """Approvals that tasks ended with, whose tokens are never written to disk."""
     _signals: dict[str, StopSignal] = field(default_factory=dict, repr=False)
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from opswright_core.agent.report import StepTaken, TaskBudget, TaskContext, Usage
+from opswright_core.agent.report import ApprovalWanted, StepTaken, TaskBudget, TaskContext, Usage
 from opswright_core.canonical import canonical_json
-from opswright_core.changes import ApprovalNeeded, ResourceRef
+from opswright_core.changes import ResourceRef
 from opswright_core.errors import OpswrightError
 
 _STILL = {"working"}
@@ -40,7 +40,7 @@ class Worker:
         """`await worker.progress("what is being done")`"""
         self._steps: dict[int, StepTaken] = {}
         self.resources: list[ResourceRef] = []
-        self.approvals: dict[str, ApprovalNeeded] = {}
+        self.approvals: dict[str, ApprovalWanted] = {}
         """Approvals that are still wanted, by change."""
         self.usage = Usage()
         self.regions: list[str] = []
@@ -123,6 +123,11 @@ class Worker:
         if answer.get("change_id") and answer.get("status") == "done" and not answer.get("reused"):
             self.resources += [ResourceRef(**r) for r in answer.get("resources", [])]
         if answer.get("status") == "needs_approval":
-            self.approvals[answer["change_id"]] = ApprovalNeeded(**answer["approval"])
+            plan = answer.get("plan") or {}
+            self.approvals[answer["change_id"]] = ApprovalWanted(
+                **answer["approval"],
+                summary=str(answer.get("summary", "")),
+                actions=plan.get("actions", []),
+            )
         elif answer.get("change_id"):
             self.approvals.pop(answer["change_id"], None)

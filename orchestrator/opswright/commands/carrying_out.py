@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from opswright.caller import actions_in
 from opswright.commands.exit_codes import INTERRUPTED, OF_STATUS
 from opswright.commands.terminal import ask, print_event, print_json, someone_is_here
 from opswright.options import Going, Output
@@ -20,6 +21,7 @@ from opswright.render.progress import Events, Progress, Watcher
 from opswright.render.reports import show_report
 from opswright.report import make_report
 from opswright.runs import NO_LIMITS, Budget, Run
+from opswright_core.text import clean
 
 if TYPE_CHECKING:
     from opswright.session import Session
@@ -166,6 +168,9 @@ async def _ask(
         return False
     with progress.paused():
         console.print(f"\n{step.id}: {answer.get('summary', '')}", markup=False)
+        for action in actions_in(answer):
+            told = f"{action['verb']} {action['type']} {action['name']} {action.get('detail', '')}"
+            console.print(f"  {clean(told, 300)}", markup=False, highlight=False)
         return await ask(console, "Approve this change?")
 
 

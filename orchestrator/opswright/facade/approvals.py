@@ -9,6 +9,7 @@ from typing import Any
 
 from mcp_types import InputRequiredResult
 
+from opswright.caller import actions_in
 from opswright.facade.answers import ApprovalAsked
 from opswright.plan import in_order
 from opswright.runs import Run, StepOutcome
@@ -62,7 +63,7 @@ def of_plan(run: Run) -> Question:
 def of_step(run: Run, outcome: StepOutcome) -> Question:
     """Whether a change may be made that an agent came to while it worked on a step."""
     shown = outcome.value.get("plan") or {}
-    actions = [Action(**action) for action in shown.get("actions", [])]
+    actions = [Action(**action) for action in actions_in(outcome.value)]
     warnings = [str(warning) for warning in shown.get("warnings", [])]
     summary = str(outcome.value.get("summary") or outcome.error or outcome.step_id)
     plan = ChangePlan(summary=summary, actions=actions, warnings=warnings)
