@@ -6,6 +6,7 @@ import os
 from contextvars import ContextVar
 from typing import Any
 
+from opswright_core.idempotency import own_meta
 from opswright_core.text import clean
 
 _inherited: ContextVar[str] = ContextVar("opswright_asked_by", default="")
@@ -16,7 +17,7 @@ def asked_by() -> str:
 
     The name is that of a bearer token, the subject of a JWT (with the client it was issued to, if
     that is another), or else the user that the server runs as. The host is what the client calls
-    itself, which nothing proves.
+    itself, and `; for` whom it acts where it says that another asked it; nothing proves either.
     """
     from fastmcp.server.dependencies import get_access_token, get_context
 
@@ -34,7 +35,9 @@ def asked_by() -> str:
         name, how = "anonymous", "HTTP without a token"
     params = context.session.client_params if context.request_context is not None else None
     host = clean(params.client_info.name, 60) if params is not None else ""
-    return f"{clean(name, 120)} ({how}{f'; {host}' if host else ''})"
+    behind = clean(str(own_meta(context.request_context).get("asked_by", "")), 200)
+    said = [how, host, f"for {behind}" if behind and behind != name else ""]
+    return f"{clean(name, 120)} ({'; '.join(filter(None, said))})"
 
 
 def inherit_asker() -> None:

@@ -12,9 +12,17 @@ from typing import Any
 _inherited: ContextVar[str | None] = ContextVar("opswright_idempotency_key", default=None)
 
 
-def request_meta(key: str) -> dict[str, Any]:
-    """The `_meta` of a call with an idempotency key."""
-    return {"opswright": {"idempotency_key": key}}
+def request_meta(key: str, asked_by: str = "") -> dict[str, Any]:
+    """The `_meta` of a call with an idempotency key, and whom the caller makes it for."""
+    own = {"idempotency_key": key} | ({"asked_by": asked_by} if asked_by else {})
+    return {"opswright": own}
+
+
+def own_meta(request: Any) -> Mapping[str, Any]:
+    """What a request's `_meta` says to opswright; empty without a request."""
+    given: Any = (request.meta if request is not None else None) or {}
+    own = given.get("opswright")
+    return own if isinstance(own, Mapping) else {}
 
 
 def request_key() -> str | None:
@@ -25,9 +33,7 @@ def request_key() -> str | None:
         request = get_context().request_context
     except RuntimeError:
         request = None
-    given: Any = (request.meta if request is not None else None) or {}
-    own = given.get("opswright")
-    key = own.get("idempotency_key") if isinstance(own, Mapping) else None
+    key = own_meta(request).get("idempotency_key")
     return str(key)[:200] if key else _inherited.get()
 
 

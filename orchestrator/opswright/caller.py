@@ -75,7 +75,12 @@ class Call:
         """Call a tool of its agent under its key and time-outs."""
         try:
             answer = await self.agent.call(
-                tool, args, self.step.idle_seconds, self.progress, key=self.key
+                tool,
+                args,
+                self.step.idle_seconds,
+                self.progress,
+                key=self.key,
+                asked_by=self.run.asked_by,
             )
         except OutcomeUnknownError:
             self.was_sent = True

@@ -45,7 +45,8 @@ class Recovery:
         except PlanError as exc:  # it had changed nothing yet
             self._store.change(run.run_id, halted=str(exc))
             return None
-        kept = run.model_dump(include={"sandbox", "endpoint", "config_path", "detached"})
+        same = {"sandbox", "endpoint", "config_path", "detached", "asked_by"}
+        kept = run.model_dump(include=same)
         undoing = Run(
             run_id=f"{run.run_id}-undo{run.attempt}",  # the same, should this be done twice
             goal=plan.goal,

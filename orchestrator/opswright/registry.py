@@ -135,10 +135,12 @@ class Agent:
         *,
         total_seconds: float = math.inf,
         key: str | None = None,
+        asked_by: str = "",
     ) -> Answer:
         """Call a tool; it may be silent for `idle_seconds`, and progress extends that to the total.
 
-        A repeat under the same idempotency `key` is the same request for a server that knows it.
+        A repeat under the same idempotency `key` is the same request for a server that knows it,
+        and with it goes who `asked_by` wishes it.
 
         Raises AgentDownError when it was not sent, OutcomeUnknownError when the answer was lost.
         """
@@ -163,7 +165,7 @@ class Agent:
                     tool,
                     dict(args),
                     progress_handler=on_progress,
-                    meta=request_meta(key) if key else None,
+                    meta=request_meta(key, asked_by) if key else None,
                 )
         except Exception as exc:
             if isinstance(exc, MCPError) and "closed" not in str(exc).lower():

@@ -82,6 +82,7 @@ class Run(BaseModel):
     config_path: str | None = None
     approved_hash: str | None = None
     approved_by: str | None = None
+    asked_by: str = Field("", description="Whom it is carried out for; the journals name them")
     undoes: str | None = Field(None, description="The run that this one undoes")
     undone_by: str | None = None
     attempt: int = 1

@@ -27,6 +27,7 @@ from opswright.sandbox import Sandbox, sandbox_dir
 from opswright.store import RunStore, store_in
 from opswright.verifier import verify
 from opswright_core import telemetry
+from opswright_core.asker import os_user
 from opswright_core.journal import new_id, process_identity
 
 
@@ -140,8 +141,9 @@ class Session:
         *,
         undoes: str | None = None,
         budget: Budget = NO_LIMITS,
+        asked_by: str = "",
     ) -> Run:
-        """Make a planned run of a plan."""
+        """Make a planned run of a plan, for this process's user unless another asked for it."""
         place = self.place.sandbox
         run = Run(
             run_id=new_id("run"),
@@ -153,6 +155,7 @@ class Session:
             previews=dict(previews),
             undoes=undoes,
             budget=budget,
+            asked_by=asked_by or os_user(),
             created_at=now(),
         )
         self.store.save(run)

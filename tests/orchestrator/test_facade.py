@@ -24,6 +24,9 @@ from opswright.facade.server import create_server
 from opswright.plan import Plan
 from opswright.runs import Run, now
 from opswright.store import store_in
+from opswright_core.asker import os_user
+from opswright_core.changes import fold
+from opswright_core.journal import Journal
 from opswright_core.settings import Settings
 
 # The client's methods of the older era warn that there is a newer one.
@@ -116,7 +119,7 @@ async def test_a_server_that_only_reads_makes_no_changes_and_says_who_can(
 
 
 async def test_a_changing_plan_waits_for_a_yes_to_exactly_what_was_shown(
-    host: Host, things: Path
+    host: Host, operator: Settings, things: Path
 ) -> None:
     async with host() as call:
         asked = await call("run", request=LAMP)
@@ -130,10 +133,14 @@ async def test_a_changing_plan_waits_for_a_yes_to_exactly_what_was_shown(
         assert inner["status"] == "needs_approval", inner
         (step,) = inner["approvals"]
         assert (step["step"], "make lamp" in step["what"]) == ("task", True), step
+        assert step["actions"] == ["- create test:thing lamp"], "what the task's change will do"
         assert not (things / "lamp").exists()
         done = await call("approve", run_id=run_id, approval=step["token"])
         assert done["status"] == "done", done
         assert (things / "lamp").exists()
+        journal = Journal(operator.state_dir / "journal.db", "maker")
+        (change_id,) = journal.recent()
+        assert f"; for {os_user()} (" in fold(change_id, journal.events(change_id)).asked_by
         for used in (approval["token"], step["token"]):
             with pytest.raises(ToolError, match=r"waits for this token|used already"):
                 await call("approve", run_id=run_id, approval=used)

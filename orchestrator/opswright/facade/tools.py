@@ -126,7 +126,7 @@ async def undo(ctx: Context, run_id: RunId, wait_seconds: Wait = WAIT_SECONDS) -
         session = await _session()
         undoing = session.undo_plan(run)
         session.check(undoing)
-        recorded = session.record(undoing, {}, undoes=run.run_id)
+        recorded = session.record(undoing, {}, undoes=run.run_id, asked_by=asked_by())
     return await _go_on(recorded, ctx, wait_seconds)
 
 
@@ -135,7 +135,7 @@ async def _recorded(request: str, inputs: dict[str, Any] | None) -> tuple[Run, d
     with _told():
         session = await _session()
         made = await session.plan(request, inputs or {})
-        run = session.record(made, await session.preview(made))
+        run = session.record(made, await session.preview(made), asked_by=asked_by())
     return run, _desk().store.steps(run)
 
 
