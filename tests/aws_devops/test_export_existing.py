@@ -165,6 +165,23 @@ async def test_what_cannot_be_exported_is_refused_by_name(agent: Agent, tmp_path
     assert "Nothing fits" in await agent.refused("export_resources", tag="none=such")
 
 
+async def test_a_task_in_words_writes_the_code_and_builds_nothing(
+    agent: Agent, inventory: Callable[[], dict[str, list[str]]], client_of: Callable[[str], Any]
+) -> None:
+    before = inventory()
+    task = "write me Terraform code for a three-tier application called shop"
+    written = await agent.call("handle_task", task=task)
+    assert written["status"] == "completed", written
+    assert "as terraform for eu-west-1" in written["summary"]
+    assert written["summary"].endswith("Nothing was built.")
+    vpc_id = client_of("ec2").create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    there = inventory()
+    exported = await agent.call("handle_task", task=f"export {vpc_id} as a CloudFormation template")
+    assert exported["status"] == "completed", exported
+    assert "AWS::EC2::VPC" in json.dumps(exported["outputs"])
+    assert (before["Vpcs"], inventory()) == ([], there)
+
+
 def test_groups_that_let_each_other_in_refer_in_no_circle() -> None:
     def group(name: str, *sources: str) -> dict[str, Any]:
         pairs = [{"GroupId": f"sg-{source}"} for source in sources]

@@ -19,6 +19,7 @@ from opswright_aws_devops.queue_policies import REMOVE_STATEMENT, StatementUndo
 from opswright_aws_devops.skills import (
     access,
     building,
+    coding,
     environments,
     hosting,
     inspection,
@@ -169,6 +170,8 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             building.build_network,
             environments.build_environments,
             building.build_three_tier,
+            coding.write_infrastructure_code,
+            coding.export_vpc_as_code,
             messaging.create_message_queue,
             removal.tear_down_application,
             leaving.plan_region_evacuation,
