@@ -17,6 +17,28 @@ from opswright_aws_devops.server import create_server
 from opswright_aws_devops.tools.explanation import _WORDS
 from opswright_core.settings import Settings
 
+LOG_DELIVERY = "http://acs.amazonaws.com/groups/s3/LogDelivery"
+
+
+def allow(action: str, principal: Any) -> str:
+    statement = {"Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*"}
+    if action.startswith("s3:"):
+        statement["Resource"] = "arn:aws:s3:::pictures/*"
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+class Without(DeniedSessions):
+    """Sessions to which one operation is refused."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__()
+        self._operation = operation
+
+    def _refuse(self, model: Any, context: dict[str, Any], **more: Any) -> Any:
+        self._denied = {"eu-west-1"} if model.name == self._operation else set()
+        return super()._refuse(model, context, **more)
+
+
 BY_TYPE = {kind.type: kind for kind in KINDS}
 
 
@@ -111,13 +133,66 @@ async def test_functions_queues_topics_services_and_roles_hang_together(
     assert {(a["type"], a["relation"]) for a in told["affected"]} == {
         ("lambda:function", "started by"), ("sns:topic", "delivers to"),
     }  # fmt: skip
-    assert told["public"] == "unknown"
+    assert told["public"] == "no"
     role = await agent.call("explain_resource", resource_id=furnished["role"])
     assert {(a["type"], a["relation"]) for a in role["affected"]} >= {
         ("lambda:function", "acts as"),
     }  # fmt: skip
     service = await agent.call("explain_resource", resource_id="web")
     assert related(service["depends_on"]) == {("in", "ecs:cluster"), ("acts as", "iam:role")}
+
+
+async def test_a_queue_tells_where_its_failures_go_and_a_bucket_what_it_tells_and_who_reads_it(
+    agent: Agent, client_of: Any
+) -> None:
+    sqs, s3 = client_of("sqs"), client_of("s3")
+    dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    arn = "arn:aws:sqs:eu-west-1:123456789012:dead"
+    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 3})
+    policy = allow("sqs:SendMessage", {"AWS": "arn:aws:iam::210987654321:root"})
+    attributes = {"RedrivePolicy": redrive, "Policy": policy}
+    orders = sqs.create_queue(QueueName="orders", Attributes=attributes)["QueueUrl"]
+    told = await agent.call("explain_resource", resource_id=orders)
+    assert ("fails over to", "sqs:queue") in related(told["depends_on"])
+    assert told["public"] == "other accounts"
+    assert "210987654321" in told["public_because"]
+    told = await agent.call("explain_resource", resource_id=dead)
+    assert [(a["name"], a["relation"]) for a in told["affected"]] == [("orders", "fails over to")]
+
+    here = {"LocationConstraint": "eu-west-1"}
+    for name in ("pictures", "pictures-logs"):
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration=here)
+    s3.put_bucket_policy(Bucket="pictures", Policy=allow("s3:GetObject", "*"))
+    logged = {"LoggingEnabled": {"TargetBucket": "pictures-logs", "TargetPrefix": ""}}
+    rights = [{"Permission": p, "Grantee": {"Type": "Group", "URI": LOG_DELIVERY}}
+              for p in ("WRITE", "READ_ACP")]  # fmt: skip
+    owner = s3.get_bucket_acl(Bucket="pictures-logs")["Owner"]
+    s3.put_bucket_acl(
+        Bucket="pictures-logs", AccessControlPolicy={"Grants": rights, "Owner": owner}
+    )
+    s3.put_bucket_logging(Bucket="pictures", BucketLoggingStatus=logged)
+    told = await agent.call("explain_resource", resource_id="pictures")
+    assert related(told["depends_on"]) == {("logs to", "s3:bucket")}
+    assert told["public"] == "yes"
+    assert "s3:GetObject" in told["public_because"]
+    block = {"RestrictPublicBuckets": True, "BlockPublicPolicy": True}
+    s3.put_public_access_block(Bucket="pictures", PublicAccessBlockConfiguration=block)
+    told = await agent.call("explain_resource", resource_id="pictures")
+    assert told["public"] == "no"
+    assert "public access block" in told["public_because"]
+
+
+async def test_who_may_use_it_is_unknown_where_its_policy_was_refused(
+    cloud: Any, client_of: Any, settings: Settings
+) -> None:
+    client_of("sqs").create_queue(QueueName="orders")
+    server: Any = create_server(settings)
+    server.opswright_runtime.aws_sessions = Without("GetQueueAttributes")
+    async with Client(server) as client:
+        answer = await client.call_tool("explain_resource", {"resource_id": "orders"})
+    told = answer.structured_content
+    assert told["public"] == "unknown"
+    assert "sqs:GetQueueAttributes" in told["public_because"]
 
 
 async def test_what_cloudformation_made_goes_with_its_stack(agent: Agent, client_of: Any) -> None:
@@ -144,14 +219,9 @@ async def test_names_that_several_have_are_told_apart_by_type(agent: Agent, clie
 async def test_links_that_could_not_be_read_are_named(
     cloud: Any, client_of: Any, settings: Settings
 ) -> None:
-    class NoNetwork(DeniedSessions):
-        def _refuse(self, model: Any, context: dict[str, Any], **more: Any) -> Any:
-            self._denied = {"eu-west-1"} if model.name == "DescribeRouteTables" else set()
-            return super()._refuse(model, context, **more)
-
     subnet = client_of("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
     server: Any = create_server(settings)
-    server.opswright_runtime.aws_sessions = NoNetwork()
+    server.opswright_runtime.aws_sessions = Without("DescribeRouteTables")
     async with Client(server) as client:
         answer = await client.call_tool("explain_resource", {"resource_id": subnet})
     told = answer.structured_content

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from opswright_core.errors import BadInputError
+from opswright_core.policies import matches, statements
 from opswright_core.verdicts import Unread
 from opswright_security.checks import compute, detection, identity, network, reachability, storage
 from opswright_security.checks.registry import RULES
@@ -20,9 +21,7 @@ from opswright_security.policies import (
     denies_plain_http,
     grants,
     is_admin,
-    matches,
     public_actions,
-    statements,
     trusted_strangers,
     trusts_everyone,
     unbound_providers,

@@ -1,21 +1,18 @@
 """Whether the internet can reach a resource, judged from its description and its guards. Pure."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from opswright_aws_devops.graph import Graph
+from opswright_aws_devops.own_parts import OWN_PARTS
 from opswright_aws_devops.relations import SG, TABLES
+from opswright_aws_devops.resource_access import Exposure
 from opswright_aws_devops.routing import next_hop
-
-Exposure = Literal["yes", "no", "unknown", "does not apply"]
-
-_BY_POLICY = {"s3:bucket", "sqs:queue", "sns:topic", "lambda:function", "ecr:repository",
-              "secretsmanager:secret", "kms:key", "dynamodb:table"}  # fmt: skip
-_EVERYONE = {"0.0.0.0/0", "::/0"}
+from opswright_core.addresses import is_world
 
 
 def exposure_of(graph: Graph, node: int) -> tuple[Exposure, str]:
-    """Whether it is public, and what says so: address, scheme, routes, rules of its groups."""
+    """Whether it is public, and what says so: address, scheme, routes, rules, its own policy."""
     kind, item = graph.read[node]
     match kind.type:
         case "ec2:security-group":
@@ -48,8 +45,11 @@ def exposure_of(graph: Graph, node: int) -> tuple[Exposure, str]:
         case "route53:hosted-zone":
             private = item.get("Config", {}).get("PrivateZone")
             return ("no", "a private zone") if private else ("yes", "names in it are public")
-        case type_ if type_ in _BY_POLICY:
-            return "unknown", "its own policy decides, which is not read here"
+        case type_ if type_ in OWN_PARTS:
+            access: tuple[Exposure, str] = item.get("Access") or (
+                "unknown", "its own policy decides, which was not read",
+            )  # fmt: skip
+            return access
     return "does not apply", "nothing connects to it"
 
 
@@ -59,11 +59,13 @@ def open_ports(groups: Sequence[dict[str, Any]]) -> str:
         _ports(rule)
         for group in groups
         for rule in group.get("IpPermissions", [])
-        if _EVERYONE
-        & {
-            *(r.get("CidrIp", "") for r in rule.get("IpRanges", [])),
-            *(r.get("CidrIpv6", "") for r in rule.get("Ipv6Ranges", [])),
-        }
+        if any(
+            is_world(source)
+            for source in (
+                *(r.get("CidrIp", "") for r in rule.get("IpRanges", [])),
+                *(r.get("CidrIpv6", "") for r in rule.get("Ipv6Ranges", [])),
+            )
+        )
     ]
     return ", ".join(dict.fromkeys(ports))
 

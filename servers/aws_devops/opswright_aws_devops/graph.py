@@ -74,6 +74,10 @@ class Graph:
         ]
         return by_id or [n for n in range(len(self.read)) if self.resource(n).name == asked]
 
+    def names_of(self, node: int) -> Iterator[str]:
+        """What others may call a node: id, ARN, name and more."""
+        return _names(*self.read[node])
+
     def reached(self, start: int, edges: dict[int, list[Edge]]) -> Iterator[Step]:
         """All that `start` depends on (`depends_on`) or is needed by, nearest first, each once."""
         seen, waiting = {start}, deque([(start, 0)])

@@ -15,7 +15,7 @@ NAT, IGW, TABLES, ENDPOINT = (
     "ec2:natgateway", "ec2:internet-gateway", "ec2:route-table", "ec2:vpc-endpoint",
 )  # fmt: skip
 DB, CLUSTER, SUBNETS = "rds:db", "rds:cluster", "rds:subnet-group"
-SERVICE, BUCKET = "ecs:service", "s3:bucket"
+SERVICE, BUCKET, REPOSITORY = "ecs:service", "s3:bucket", "ecr:repository"
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,13 @@ _ROWS: dict[str, list[tuple[str, ...]]] = {
         ("Listeners[].Certificates[].CertificateArn", "answers with", "acm:certificate"),
         ("Listeners[].DefaultActions[].ForwardConfig.TargetGroups[].TargetGroupArn",
          "forwards to", TARGETS),
+        ("LogsTo", "logs to", BUCKET),
     ],
     TARGETS: [
         ("VpcId", "in", VPC), ("LoadBalancerArns", "<forwards to", BALANCER),
         ("Targets[].Target.Id", "sends to", INSTANCE, FUNCTION, BALANCER),
     ],
-    "route53:hosted-zone": [("Aliases", "points to", BALANCER)],
+    "route53:hosted-zone": [("Aliases", "points to", BALANCER, DB, CLUSTER, BUCKET)],
     INSTANCE: [
         ("SubnetId", "in", SUBNET), ("SecurityGroups[].GroupId", "guarded by", SG),
         ("IamInstanceProfile.Arn", "acts as", ROLE),
@@ -99,6 +100,7 @@ _ROWS: dict[str, list[tuple[str, ...]]] = {
         ("KMSKeyArn", "encrypted with", KEY),
         ("DeadLetterConfig.TargetArn", "fails over to", QUEUE, TOPIC),
         ("Sources", "started by", QUEUE, TABLE),
+        ("Callers", "<may call", BUCKET, TOPIC, QUEUE, TARGETS, TABLE),
     ],
     SERVICE: [
         ("clusterArn", "in", "ecs:cluster"),
@@ -107,6 +109,7 @@ _ROWS: dict[str, list[tuple[str, ...]]] = {
         ("networkConfiguration.awsvpcConfiguration.securityGroups", "guarded by", SG),
         ("Task.[taskRoleArn, executionRoleArn]", "acts as", ROLE),
         ("Task.containerDefinitions[].secrets[].valueFrom", "reads", SECRET, "ssm:parameter"),
+        ("Repositories", "runs images of", REPOSITORY),
     ],
     "eks:cluster": [
         ("roleArn", "acts as", ROLE), ("resourcesVpcConfig.vpcId", "in", VPC),
@@ -114,7 +117,7 @@ _ROWS: dict[str, list[tuple[str, ...]]] = {
         ("resourcesVpcConfig.securityGroupIds", "guarded by", SG),
         ("encryptionConfig[].provider.keyArn", "encrypted with", KEY),
     ],
-    "ecr:repository": [("encryptionConfiguration.kmsKey", "encrypted with", KEY)],
+    REPOSITORY: [("encryptionConfiguration.kmsKey", "encrypted with", KEY)],
     DB: [
         ("DBSubnetGroup.DBSubnetGroupName", "in", SUBNETS),
         ("VpcSecurityGroups[].VpcSecurityGroupId", "guarded by", SG),
@@ -130,8 +133,19 @@ _ROWS: dict[str, list[tuple[str, ...]]] = {
         ("MasterUserSecret.SecretArn", "opened by", SECRET),
     ],
     SUBNETS: [("Subnets[].SubnetIdentifier", "in", SUBNET)],
-    TOPIC: [("Subscribers", "delivers to", QUEUE, FUNCTION)],
-    BUCKET: [("Notified", "notifies", QUEUE, TOPIC, FUNCTION)],
+    TABLE: [("KmsKeyId", "encrypted with", KEY)],
+    QUEUE: [
+        ("DeadLetters", "fails over to", QUEUE), ("FailsHere", "<fails over to", QUEUE),
+        ("KmsKeyId", "encrypted with", KEY), ("Callers", "<may send to", TOPIC, BUCKET),
+    ],
+    TOPIC: [
+        ("Subscribers", "delivers to", QUEUE, FUNCTION), ("KmsKeyId", "encrypted with", KEY),
+        ("Callers", "<may publish to", BUCKET, TOPIC),
+    ],
+    BUCKET: [
+        ("Notified", "notifies", QUEUE, TOPIC, FUNCTION), ("Replicas", "replicates to", BUCKET),
+        ("LogsTo", "logs to", BUCKET), ("KmsKeyId", "encrypted with", KEY),
+    ],
     SECRET: [
         ("KmsKeyId", "encrypted with", KEY), ("RotationLambdaARN", "rotated by", FUNCTION),
     ],
@@ -149,13 +163,17 @@ RELATIONS: dict[str, tuple[Relation, ...]] = {
     )
     for kind, rows in _ROWS.items()
 }
-"""By kind. `Listeners`, `Targets`, `Aliases`, `Data`, `Sources`, `Task`, `Subscribers` and
-`Notified` are put into descriptions by `surroundings`, since other calls tell them."""
+"""By kind. `Listeners`, `Targets`, `Aliases`, `Data`, `Sources`, `Task`, `Repositories` and
+`Subscribers` are put into descriptions by `surroundings`, since other calls tell them; `Notified`,
+`Replicas`, `LogsTo`, `DeadLetters`, `FailsHere`, `Callers` and the keys of buckets, queues, topics
+and tables by `own_parts`, of the one resource that is asked about."""
 
 ALSO_KNOWN_AS: dict[str, str] = {
     ROLE: "InstanceProfileList[].[Arn, InstanceProfileName][]",
     BALANCER: "[DNSName]",
     KEY: "[AliasName, AliasArn]",
     TEMPLATE: "[LaunchTemplateName]",
+    DB: "[Endpoint.Address]",
+    CLUSTER: "[Endpoint, ReaderEndpoint]",
 }
 """Where a description has further names by which others name it."""

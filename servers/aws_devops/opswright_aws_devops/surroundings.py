@@ -1,13 +1,15 @@
 """Reads what a graph is drawn from: every resource, and what only calls of their own tell."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from opswright_aws_devops.graph import Graph
+from opswright_aws_devops.own_parts import NOT_READ, OWN_PARTS
 from opswright_aws_devops.relations import (
     BALANCER,
-    BUCKET,
+    CLUSTER,
+    DB,
     FUNCTION,
     SERVICE,
     TARGETS,
@@ -51,31 +53,40 @@ def load_graph(a: Aws) -> tuple[Graph, list[str]]:
 def look_closer(a: Aws, graph: Graph, start: int, unread: list[str]) -> Graph:
     """The same graph with the parts of what is near `start` that take a call for each resource.
 
-    Adds to `unread` what was refused or is too much.
+    And with what only calls about `start` itself tell. Adds to `unread` what was refused or is too
+    much.
     """
     near = {start} | {
         step.node
         for edges in (graph.depends_on, graph.needed_by)
         for step in graph.reached(start, edges)
     }
-    if any(graph.read[node][0].type == BALANCER for node in near):
+    if any(graph.read[node][0].type in _POINTED_AT for node in near):
         near |= {n for n, (kind, _) in enumerate(graph.read) if kind is HOSTED_ZONE}
-    readers: dict[str, Callable[[Aws, Parts], Parts]] = {
-        BALANCER: _listeners, TARGETS: _targets, SERVICE: _task, HOSTED_ZONE.type: _aliases,
-    }  # fmt: skip
-    nodes = [start] if graph.read[start][0].type == BUCKET else []
-    chosen: dict[str, list[int]] = defaultdict(list)
-    for node in sorted(near):
-        chosen[graph.read[node][0].type].append(node)
-    for type_ in readers:
-        nodes += chosen[type_][:MOST_NEAR]
-        if rest := chosen[type_][MOST_NEAR:]:
-            unread.append(f"parts of {len(rest)} more {type_}: {MOST_NEAR} are looked into")
-    readers[BUCKET] = _notified
+    return look_into(a, graph, near, [start], unread)
+
+
+def look_into(
+    a: Aws, graph: Graph, near: Iterable[int], own: Iterable[int], unread: list[str]
+) -> Graph:
+    """The same graph with the parts of nodes that take a call each, and `own` looked at closest.
+
+    Of each kind `MOST_NEAR` are; adds to `unread` what was refused or is too much.
+    """
+    wanted: dict[str, set[int]] = defaultdict(set)
+    for nodes_of, readers in ((near, _READERS), (own, OWN_PARTS)):
+        for node in nodes_of:
+            if graph.read[node][0].type in readers:
+                wanted[graph.read[node][0].type].add(node)
+    nodes: list[int] = []
+    for type_, chosen in wanted.items():
+        nodes += sorted(chosen)[:MOST_NEAR]
+        if (rest := len(chosen) - MOST_NEAR) > 0:
+            unread.append(f"parts of {rest} more {type_}: {MOST_NEAR} are looked into")
 
     def read(node: int) -> Parts | Unread:
         kind, item = graph.read[node]
-        return attempt(lambda: readers[kind.type](a, item))
+        return attempt(lambda: {**_READERS, **OWN_PARTS}[kind.type](a, item))
 
     closer: list[Read] = list(graph.read)
     for node, parts in zip(nodes, each(nodes, read), strict=True):
@@ -83,6 +94,8 @@ def look_closer(a: Aws, graph: Graph, start: int, unread: list[str]) -> Graph:
         if isinstance(parts, Unread):
             unread.append(f"parts of {kind.type} {item[kind.id]}: {parts.reason}")
         else:
+            refused = parts.pop(NOT_READ, [])
+            unread += [f"parts of {kind.type} {item[kind.id]}: {reason}" for reason in refused]
             closer[node] = (kind, {**item, **parts})
     return Graph(closer, a.region)
 
@@ -123,8 +136,14 @@ def _subscribers(a: Aws) -> dict[str, Parts]:
 
 
 def _listeners(a: Aws, balancer: Parts) -> Parts:
+    """What a load balancer listens on, and the bucket that its access logs go to."""
     arn = balancer["LoadBalancerArn"]
-    return {"Listeners": a.pages("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)}
+    listeners = a.pages("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
+    told = a.client("elbv2").describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
+    values = {attribute["Key"]: attribute["Value"] for attribute in told}
+    is_logged = values.get("access_logs.s3.enabled") == "true"
+    bucket = values.get("access_logs.s3.bucket") if is_logged else None
+    return {"Listeners": listeners, "LogsTo": bucket}
 
 
 def _targets(a: Aws, group: Parts) -> Parts:
@@ -136,28 +155,45 @@ def _task(a: Aws, service: Parts) -> Parts:
     task = service.get("taskDefinition")
     if not task:
         return {}
-    return {"Task": a.client("ecs").describe_task_definition(taskDefinition=task)["taskDefinition"]}
+    told = a.client("ecs").describe_task_definition(taskDefinition=task)["taskDefinition"]
+    images = [container.get("image", "") for container in told.get("containerDefinitions", [])]
+    return {"Task": told, "Repositories": [name for image in images if (name := _own(image))]}
+
+
+def _own(image: str) -> str:
+    """The name of the ECR repository that an image is from; empty for one of another registry."""
+    registry, _, name = image.partition("/")
+    is_ecr = ".dkr.ecr" in registry and ".amazonaws.com" in registry
+    return name.partition("@")[0].partition(":")[0] if is_ecr else ""
 
 
 def _aliases(a: Aws, zone: Parts) -> Parts:
-    """The names that a zone's alias records point to, as their owners write them."""
+    """The names that a zone's records point to in AWS, as their owners write them."""
     records = a.pages(
         "route53", "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone["Id"],
         PaginationConfig={"PageSize": 300},
     )  # fmt: skip
     targets = [r["AliasTarget"]["DNSName"] for r in records if "AliasTarget" in r]
-    return {"Aliases": [t.rstrip(".").removeprefix("dualstack.") for t in targets]}
+    targets += [
+        entry["Value"]
+        for record in records if record["Type"] == "CNAME"
+        for entry in record.get("ResourceRecords", [])
+        if entry["Value"].rstrip(".").endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    ]  # fmt: skip
+    names = [target.rstrip(".").removeprefix("dualstack.") for target in targets]
+    return {"Aliases": [_bucket_of(name) or name for name in names]}
 
 
-def _notified(a: Aws, bucket: Parts) -> Parts:
-    """What a bucket tells of its objects."""
-    region = bucket.get("BucketRegion") or a.region
-    answer = a.client("s3", region).get_bucket_notification_configuration(Bucket=bucket["Name"])
-    keys = ("QueueArn", "TopicArn", "LambdaFunctionArn")
-    return {
-        "Notified": [
-            entry[key]
-            for entries in answer.values() if isinstance(entries, list)
-            for entry in entries for key in keys if key in entry
-        ]
-    }  # fmt: skip
+def _bucket_of(name: str) -> str:
+    """The bucket of a website's endpoint that a CNAME names; empty for other names."""
+    bucket, _, endpoint = name.partition(".s3-website")
+    return bucket if endpoint else ""
+
+
+_READERS: dict[str, Callable[[Aws, Parts], Parts]] = {
+    BALANCER: _listeners, TARGETS: _targets, SERVICE: _task, HOSTED_ZONE.type: _aliases,
+}  # fmt: skip
+"""What is looked into wherever it is near."""
+
+_POINTED_AT = (BALANCER, DB, CLUSTER)
+"""Kinds that DNS records point to by a name of their own."""

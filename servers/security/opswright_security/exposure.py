@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from opswright_core.addresses import is_cidr as is_cidr
+from opswright_core.addresses import is_world as is_world
+
 ADMIN_PORTS: Mapping[int, str] = {22: "SSH", 3389: "RDP"}
 DATABASE_PORTS: Mapping[int, str] = {
     1433: "SQL Server",
@@ -47,8 +50,6 @@ RISKY_PORTS: Mapping[int, str] = {
 """Ports that no stranger should reach: those of Security Hub's EC2.19, Docker and kubelet."""
 
 _LAST_PORT = 65535
-# Nobody's own network is wider than this: the largest blocks ever given are /8 and /16.
-_WIDEST = {4: 8, 6: 16}
 
 
 @dataclass(frozen=True)
@@ -104,20 +105,6 @@ def _sources(rule: Mapping[str, Any]) -> Iterable[str]:
     yield from (entry["CidrIpv6"] for entry in rule.get("Ipv6Ranges") or [])
     yield from (entry["GroupId"] for entry in rule.get("UserIdGroupPairs") or [])
     yield from (entry["PrefixListId"] for entry in rule.get("PrefixListIds") or [])
-
-
-def is_cidr(source: str) -> bool:
-    """Whether a source is an address range (and not a group or a prefix list)."""
-    return "/" in source
-
-
-def is_world(source: str, version: int | None = None) -> bool:
-    """Whether a CIDR is the whole internet or nearly (0.0.0.0/0, ::/0, 0.0.0.0/1)."""
-    if not is_cidr(source):
-        return False
-    network = ipaddress.ip_network(source, strict=False)
-    wide = network.prefixlen < _WIDEST[network.version]
-    return wide and version in {None, network.version}
 
 
 def is_inside(source: str, cidrs: Iterable[str]) -> bool:

@@ -50,17 +50,36 @@ _GRAPH = (
     "sns:ListSubscriptions",
 )
 
+_CLOSER = (
+    "dynamodb:DescribeTable",
+    "dynamodb:GetResourcePolicy",
+    "ecr:GetRepositoryPolicy",
+    "ecs:DescribeTaskDefinition",
+    "elasticloadbalancing:DescribeListeners",
+    "elasticloadbalancing:DescribeLoadBalancerAttributes",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "kms:GetKeyPolicy",
+    "lambda:GetFunctionUrlConfig",
+    "lambda:GetPolicy",
+    "route53:ListResourceRecordSets",
+    "s3:GetAccountPublicAccessBlock",
+    "s3:GetBucketAcl",
+    "s3:GetBucketLogging",
+    "s3:GetBucketNotification",
+    "s3:GetBucketPolicy",
+    "s3:GetBucketPublicAccessBlock",
+    "s3:GetEncryptionConfiguration",
+    "s3:GetReplicationConfiguration",
+    "secretsmanager:GetResourcePolicy",
+    "sns:GetTopicAttributes",
+    "sqs:GetQueueAttributes",
+    "sqs:ListDeadLetterSourceQueues",
+)
+
 PERMISSIONS: dict[str, tuple[str, ...]] = {
     "list_resources": (*INVENTORY, "ec2:DescribeRegions"),  # for target.region `all`
     "get_resource": _GRAPH,
-    "explain_resource": (
-        *_GRAPH,
-        "ecs:DescribeTaskDefinition",
-        "elasticloadbalancing:DescribeListeners",
-        "elasticloadbalancing:DescribeTargetHealth",
-        "route53:ListResourceRecordSets",
-        "s3:GetBucketNotification",
-    ),
+    "explain_resource": (*_GRAPH, *_CLOSER),
     "check_reachability": (
         "ec2:DescribeInstances",
         "ec2:DescribeNetworkAcls",
@@ -70,18 +89,5 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "elasticloadbalancing:DescribeLoadBalancers",
         "rds:DescribeDBInstances",
     ),
-    "draw_topology": (
-        "autoscaling:DescribeAutoScalingGroups",
-        "ec2:DescribeInstances",
-        "ec2:DescribeInternetGateways",
-        "ec2:DescribeNatGateways",
-        "ec2:DescribeRouteTables",
-        "ec2:DescribeSecurityGroups",
-        "ec2:DescribeSubnets",
-        "ec2:DescribeVpcs",
-        "elasticloadbalancing:DescribeListeners",
-        "elasticloadbalancing:DescribeLoadBalancers",
-        "elasticloadbalancing:DescribeTargetGroups",
-        "rds:DescribeDBInstances",
-    ),
+    "draw_topology": (*_GRAPH, *_CLOSER),
 }

@@ -10,20 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from opswright_core.aws import HERE, Target
 from opswright_core.errors import BadInputError
 from opswright_core.pages import page
+from opswright_core.policies import Statement, parse, statements
 from opswright_core.runtime import aws, runtime
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
 from opswright_core.verdicts import Unread, Verdict
 from opswright_security.escalation import escalations
 from opswright_security.facts.principals import load_principals, read_policy
-from opswright_security.policies import (
-    Statement,
-    is_admin,
-    parse,
-    public_actions,
-    statements,
-    wildcard_services,
-)
+from opswright_security.policies import is_admin, public_actions, wildcard_services
 from opswright_security.reading import Fact, Reader
 from opswright_security.rules import said
 from opswright_security.tools.audit import Cursor
