@@ -269,6 +269,49 @@ async def test_a_fifo_topic_delivers_in_order_to_queues_alone(
     assert client_of("sns").list_topics()["Topics"] == []
 
 
+async def test_a_queue_gets_other_settings_and_those_it_had_back(
+    watched: Any, client_of: Clients
+) -> None:
+    made = (await watched.call("create_queue", name="orders"))["outputs"]
+    sqs, url = client_of("sqs"), made["queue_url"]
+    before = attributes_of(sqs, url)
+    asked = {
+        "queue": "orders", "visibility_timeout_seconds": 20, "retention_days": 2,
+        "wait_seconds": 20, "max_receives": 3,
+    }  # fmt: skip
+    planned = await watched.call("configure_queue", **asked, dry_run=True)
+    assert "retention_days 4 → 2" in [one["detail"] for one in planned["plan"]["actions"]]
+    warnings = " ".join(planned["plan"]["warnings"])
+    for risk in ("older than 2 days are deleted", "handed out twice", "dead-letter queue"):
+        assert risk in warnings
+    await watched.cut_off("configure_queue", "SetQueueAttributes", **asked)
+    change = await watched.call("configure_queue", **asked)
+    assert {c["verdict"] for c in change["checks"]} == {"PASS"}
+    now = attributes_of(sqs, url)
+    assert (now["VisibilityTimeout"], now["MessageRetentionPeriod"]) == ("20", str(2 * DAY_SECONDS))
+    assert now["ReceiveMessageWaitTimeSeconds"] == "20"
+    assert json.loads(now["RedrivePolicy"]) == {
+        "deadLetterTargetArn": made["dead_letter_queue_arn"], "maxReceiveCount": 3,
+    }  # fmt: skip
+    assert now["Policy"] == before["Policy"]
+    assert (await watched.call("configure_queue", **asked))["reused"]
+    undone = await watched.call("undo_change", change_id=change["change_id"])
+    assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
+    volatile = {"LastModifiedTimestamp"}
+    after = attributes_of(sqs, url)
+    assert {k: v for k, v in after.items() if k not in volatile} == {
+        k: v for k, v in before.items() if k not in volatile
+    }
+    await watched.call("create_queue", name="plain", max_receives=0)
+    for changed, said in (
+        ({"queue": "plain", "max_receives": 3}, "has no dead-letter queue"),
+        ({"queue": "none", "wait_seconds": 1}, "There is no queue"),
+        ({"queue": "orders"}, "Nothing to change"),
+        ({"queue": "orders", "retention_days": 15}, "less than or equal to 14"),
+    ):
+        assert said in await watched.refused("configure_queue", **changed)
+
+
 def test_a_pending_subscription_is_there_and_said() -> None:
     told = [{"Endpoint": "ann@example.com", "SubscriptionArn": "PendingConfirmation"}]
     topic = {"KmsMasterKeyId": "k", "Policy": "{}", "Subscriptions": told}

@@ -200,6 +200,7 @@ _LOOKS_ELSEWHERE_FIRST = {
     "check_quota": "what is to be built",
     "compare_pricing_models": "its own prices",
     "configure_bucket": "its arguments",
+    "configure_queue": "its arguments",
     "diagnose_web_tier": "its arguments",
     "estimate_monthly_cost": "its own prices",
     "explain_policy": "the policy's text",

@@ -23,6 +23,8 @@ class Difference:
 
 
 def _said(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
     return "none" if value is None or value == "" else str(value)
 
 

@@ -9,6 +9,12 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "sqs:ListQueueTags",
         "sqs:TagQueue",
     ),
+    "configure_queue": (
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sqs:ListQueueTags",
+        "sqs:SetQueueAttributes",
+    ),
     "create_topic": (
         "sns:CreateTopic",
         "sns:DeleteTopic",
