@@ -1,10 +1,14 @@
 """Each permission that a tool needs is taken away in turn: nothing passes or is orphaned."""
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from opswright.router import COMMON_TOOLS
 
 VPC_CIDR = "10.0.0.0/16"
 READS: dict[str, dict[str, Any]] = {
@@ -19,7 +23,26 @@ READS: dict[str, dict[str, Any]] = {
     "get_stack": {"name": "shop"},
     "find_drift": {},
     "read_aws": {"service": "ec2", "operation": "DescribeVpcs"},
+    "explain_resource": {"resource_id": "BALANCER"},
+    "check_session_access": {"vpc_id": "VPC"},
+    "draw_stack": {"name": "shop"},
+    "export_resources": {"vpc_id": "VPC"},
+    "preview_teardown": {"application": "shop"},
+    "plan_evacuation": {"to_region": "eu-central-1"},
+    "preview_undo": {"last": 1},
+    "check_backend": {"fresh": True},
 }  # fmt: skip
+OFFLINE = {"find_operation", "describe_operation", "export_application", "review_terraform_plan"}
+"""They ask AWS nothing."""
+
+ELSEWHERE = {"find_stack_drift"}
+"""Where the other emulator knows it: tests/aws_devops/test_stacks.py."""
+
+OF_MANY = {
+    "list_resources", "get_resource", "explain_resource", "export_resources", "plan_evacuation",
+    "preview_teardown", "draw_topology", "check_backend",
+}  # fmt: skip
+"""Their reads are all made one way: a few stand for the rest."""
 CHANGES: dict[str, dict[str, Any]] = {
     "create_network": {"name": "blog", "nat": "single"},
     "create_security_groups": {"name": "blog", "vpc_id": "VPC"},
@@ -39,6 +62,22 @@ CHANGES: dict[str, dict[str, Any]] = {
         "service": "iam", "operation": "CreateUser", "parameters": {"UserName": "blog"},
     },
 }  # fmt: skip
+
+ONE_STEP: dict[str, tuple[str, dict[str, Any]]] = {
+    "set_dns_record": (
+        "ChangeResourceRecordSets", {"name": "www.shop.example", "values": ["192.0.2.1"]},
+    ),
+    "update_database": ("ModifyDBInstance", {"db_instance_id": "shop", "multi_az": True}),
+    "set_listener_certificate": (
+        "ModifyListener", {"listener_arn": "LISTENER", "certificate_arn": "CERTIFICATE"},
+    ),
+    "deploy_stack": (
+        "CreateChangeSet",
+        {"name": "blog", "template": '{"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}}'},
+    ),
+    "delete_stack": ("DeleteStack", {"name": "shop"}),
+}  # fmt: skip
+"""Changes of one call, which is refused; and what they are called with."""
 
 INSIDE = ("create_security_groups", "create_database", "create_load_balancer", "create_web_tier")
 """Of the changes those that need a network; it is made once for all of them."""
@@ -99,7 +138,27 @@ def said(answer: Any) -> str:
 FREE = {"GetCallerIdentity", "DescribeSecret"}
 """AWS allows the first to everyone; the second is asked of emulators alone, to say a gap."""
 
-_READ = ("Describe", "Get", "Head", "List")
+_READ = ("Describe", "Get", "Head", "List", "Validate")
+
+
+async def tools_of(watched: Any, *, reading: bool) -> set[str]:
+    return {
+        tool.name
+        for tool in await watched.client.list_tools()
+        if tool.annotations.read_only_hint == reading and tool.name not in COMMON_TOOLS
+    }
+
+
+async def test_every_tool_that_reads_is_looked_at(watched: Any) -> None:
+    reads = await tools_of(watched, reading=True)
+    assert reads | {"export_application", "export_resources"} == {*READS, *OFFLINE, *ELSEWHERE}
+
+
+async def test_every_tool_that_changes_is_cut_off_here_or_in_its_own_tests(watched: Any) -> None:
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    cut_off = {*CHANGES, *ONE_STEP, *re.findall(r'cut_off\(\s*"(\w+)"', tests)}
+    writes_files_alone = {"export_application", "export_resources"}
+    assert await tools_of(watched, reading=False) - cut_off == writes_files_alone
 
 
 async def test_what_a_read_may_not_see_is_named_and_never_passes(
@@ -109,8 +168,7 @@ async def test_what_a_read_may_not_see_is_named_and_never_passes(
     for tool, given in READS.items():
         arguments = filled(given, known)
         operations, _ = await used(watched, tool, arguments)
-        # The inventory's reads are all made one way: a few stand for the rest.
-        few = operations[:6] if tool in {"list_resources", "get_resource"} else operations
+        few = operations[:6] if tool in OF_MANY else operations
         for operation in [o for o in few if o not in FREE]:
             answer = await refuse(watched, tool, operation, arguments)
             told, content = said(answer), answer.structured_content or {}
@@ -187,3 +245,55 @@ async def test_a_change_inside_a_network_without_one_of_its_permissions_leaves_n
     for tool in INSIDE:
         await stripped.strip(tool, filled(CHANGES[tool], known))
     assert stripped.wrong == [], "\n".join(map(str, stripped.wrong))
+
+
+@pytest.fixture
+def one_of_each(client_of: Callable[[str], Any]) -> dict[str, str]:
+    """A zone, a database, a stack, an HTTPS listener and another certificate for it."""
+    client_of("route53").create_hosted_zone(Name="shop.example", CallerReference="shop")
+    client_of("rds").create_db_instance(
+        DBInstanceIdentifier="shop", Engine="postgres", DBInstanceClass="db.t4g.micro",
+        AllocatedStorage=20, MasterUsername="shop", MasterUserPassword="not-a-secret",
+    )  # fmt: skip
+    body = json.dumps({"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}})
+    client_of("cloudformation").create_stack(StackName="shop", TemplateBody=body)
+    acm, elb = client_of("acm"), client_of("elbv2")
+    first, second = (
+        acm.request_certificate(DomainName=name, ValidationMethod="DNS")["CertificateArn"]
+        for name in ("a.shop.example", "b.shop.example")
+    )
+    zones = client_of("ec2").describe_subnets()["Subnets"][:2]
+    balancer = elb.create_load_balancer(Name="shop", Subnets=[z["SubnetId"] for z in zones])
+    target = elb.create_target_group(
+        Name="shop", Protocol="HTTP", Port=80, VpcId=zones[0]["VpcId"], TargetType="instance"
+    )
+    listener = elb.create_listener(
+        LoadBalancerArn=balancer["LoadBalancers"][0]["LoadBalancerArn"], Protocol="HTTPS", Port=443,
+        Certificates=[{"CertificateArn": first}],
+        DefaultActions=[
+            {"Type": "forward", "TargetGroupArn": target["TargetGroups"][0]["TargetGroupArn"]}
+        ],
+    )  # fmt: skip
+    for _ in range(3):  # issued after some looks
+        acm.describe_certificate(CertificateArn=second)
+    return {"LISTENER": listener["Listeners"][0]["ListenerArn"], "CERTIFICATE": second}
+
+
+async def test_a_change_of_one_step_that_is_refused_changed_nothing_and_is_made_when_allowed(
+    watched: Any, one_of_each: dict[str, str]
+) -> None:
+    wrong = []
+    for tool, (operation, given) in ONE_STEP.items():
+        arguments = filled(given, one_of_each)
+        sent = len(watched.sessions.sent)
+        answer = await refuse(watched, tool, operation, arguments)
+        written = [o for o in watched.sessions.sent[sent:] if not o.startswith(_READ)]
+        content = answer.structured_content or {}
+        if operation not in said(answer) or content.get("status") == "done":
+            wrong.append((tool, said(answer)[:300]))
+        if written:
+            wrong.append((tool, f"sent {written}"))
+        made = await watched.call(tool, **arguments)
+        if made["status"] != "done":
+            wrong.append((tool, str(made)[:300]))
+    assert wrong == []
