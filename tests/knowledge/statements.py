@@ -44,6 +44,8 @@ def watched() -> Iterator[list[str]]:
     """What the storage sends in this process, but for migrations, that lacks a namespace."""
     from sqlalchemy import Engine, event
 
+    from opswright_knowledge.storage.prepared import made
+
     found: list[str] = []
 
     def look(_: Any, __: Any, statement: str, *___: Any) -> None:
@@ -55,5 +57,6 @@ def watched() -> Iterator[list[str]]:
     event.listen(Engine, "before_cursor_execute", look)
     try:
         yield found
+        found += [one.sql for one in made.values() if unnamed(one.sql)]
     finally:
         event.remove(Engine, "before_cursor_execute", look)

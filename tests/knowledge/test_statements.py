@@ -1,12 +1,14 @@
 """The watch over every test's statements sees what it is for."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from tests.knowledge.statements import NAMED, unnamed, watched
 
 from opswright_knowledge.records import HOST
+from opswright_knowledge.storage import prepared
 from opswright_knowledge.storage.schema import changes, context, memories, messages, metadata
 from opswright_knowledge.store import Store
 
@@ -51,3 +53,13 @@ def test_a_storage_that_forgot_the_namespace_would_be_caught(
     store.close()
     assert len(found) == 1
     found.clear()
+
+
+def test_a_prepared_statement_that_forgot_the_namespace_would_be_caught(tmp_path: Path) -> None:
+    statement = select(context.c.value).where(context.c.key == bindparam("k"))
+    store = Store(f"sqlite:///{tmp_path}/knowledge.db")
+    with watched() as found, store.reading() as unit:
+        assert unit.run(statement, {"k": "a"}) == []
+    store.close()
+    del prepared.made[statement, ("k", "own_namespace")]
+    assert len(found) == 1

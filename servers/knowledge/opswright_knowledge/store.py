@@ -57,9 +57,9 @@ class Store:
     async def write(self, by: Provenance | None, work: "Callable[[UnitOfWork], T]") -> T:
         """Do some work in a write transaction; its answer is there when all of it is on disk.
 
-        It is done in another thread, without the context of the caller. What waits meanwhile is
-        committed together, each all or nothing by itself. Raises what `work` raises, and
-        OpswrightError when the database cannot be used, with what to do.
+        It is done in another thread, without the context of the caller, and perhaps more than once:
+        what waits is committed together, each all or nothing by itself. Raises what `work` raises,
+        and OpswrightError when the database cannot be used, with what to do.
         """
         database = self._opening.opened
         if database is None:

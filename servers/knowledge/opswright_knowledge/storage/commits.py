@@ -1,7 +1,9 @@
-"""Transactions that wait for each other are committed together: the disk is waited for once.
+"""Writes that wait for each other are committed together: the disk is waited for once.
 
-Each is acknowledged when the commit of its group is on disk. One that fails takes back what it did
-alone (to its savepoint); when the commit itself fails, all of the group fail.
+Each is acknowledged when the commit of its group is on disk. Where one of a group fails, all are
+taken back and done again, each in a transaction of its own: a savepoint for each would cost all of
+them more than that, since it has SQLite write out the word index. When the commit itself fails, all
+of the group fail, as nobody can tell what became of it.
 """
 
 import threading
@@ -46,7 +48,10 @@ class Lane:
             yield connection
 
     def submit(self, work: Work[T]) -> Future[T]:
-        """Do some work in a transaction, soon; its answer is there when it is on disk."""
+        """Do some work in a transaction, soon; its answer is there when it is on disk.
+
+        It may be done more than once, but only the last time is kept.
+        """
         answer: Future[T] = Future()
         with self._changing:
             self._waiting.append((work, answer))
@@ -56,19 +61,17 @@ class Lane:
         return answer
 
     def _serve(self) -> None:
-        group: list[Job] = []
         while True:
             with self._turn:
-                group = group or self._next_group()
+                group = self._next_group()
                 if not group:
                     return
-                outcomes = self._commit(group)
-            for (_, answer), outcome in zip(group, outcomes, strict=False):
+                outcomes = self._outcomes(group)
+            for (_, answer), outcome in zip(group, outcomes, strict=True):
                 if isinstance(outcome, _Failure):
                     answer.set_exception(self._told(outcome.why))
                 else:
                     answer.set_result(outcome)
-            group = group[len(outcomes) :]
 
     def _next_group(self) -> list[Job]:
         with self._changing:
@@ -80,20 +83,19 @@ class Lane:
             self._is_served = bool(group)
         return group
 
-    def _commit(self, group: Sequence[Job]) -> list[Any]:
-        """What came of each; of fewer when the transaction broke off, which the rest survive."""
-        begun = len(group)
+    def _outcomes(self, group: Sequence[Job]) -> list[Any]:
+        """What came of each."""
+        is_working = False
         try:
             with self._connect() as connection, connection.begin():
-                attempt = _attempt if begun > 1 else _do
-                begun = 0
-                outcomes = []
-                for work, _ in group:
-                    begun += 1
-                    outcomes.append(attempt(work, connection))
+                is_working = True
+                values = [work(connection) for work, _ in group]
+                is_working = False
         except BaseException as exc:
-            return [_Failure(exc)] * begun
-        return outcomes
+            if is_working and len(group) > 1:
+                return [self._outcomes([job])[0] for job in group]
+            return [_Failure(exc)] * len(group)
+        return values
 
 
 class _Failure:
@@ -101,32 +103,3 @@ class _Failure:
 
     def __init__(self, why: BaseException) -> None:
         self.why = why
-
-
-def _do(work: Work[Any], connection: Connection) -> Any:
-    return work(connection)
-
-
-def _attempt(work: Work[Any], connection: Connection) -> Any:
-    """Do some work within a transaction; a failure of its own is taken back and returned.
-
-    What ends the transaction is raised: a full disk makes SQLite roll back all of it, and a
-    database that stops ends the connection.
-    """
-    savepoint = connection.begin_nested()
-    try:
-        value = work(connection)
-        savepoint.commit()
-    except BaseException as exc:
-        if not _is_alive(connection):
-            raise
-        savepoint.rollback()
-        return _Failure(exc)
-    return value
-
-
-def _is_alive(connection: Connection) -> bool:
-    if connection.invalidated:
-        return False
-    driver = connection.connection.dbapi_connection
-    return bool(connection.in_transaction() and getattr(driver, "in_transaction", True))

@@ -73,7 +73,8 @@ class Database:
     ) -> Future[T]:
         """Do some work in a write transaction, soon; its answer is there when it is on disk.
 
-        What waits is committed together, each all or nothing by itself.
+        What waits is committed together, each all or nothing by itself; it may be done more than
+        once for that.
         """
         numbers: list[int] = []
 

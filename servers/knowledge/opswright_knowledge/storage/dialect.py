@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import Connection, Engine, Select, Subquery, Table
+from sqlalchemy import Connection, Engine, Executable, Select, Subquery, Table
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -46,6 +46,11 @@ class Dialect(Protocol):
 
     def lock(self, connection: Connection, namespace: int) -> None:
         """Let no other process write to the namespace until this transaction ends."""
+
+    def run(
+        self, connection: Connection, statement: Executable, values: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Run a statement that was made once for each of some values; the rows, by column."""
 
     def announce(self, connection: Connection) -> None:
         """Let other processes know, when this transaction ends, that there is news."""

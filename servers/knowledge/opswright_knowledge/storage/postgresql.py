@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Engine,
+    Executable,
     Float,
     Select,
     Subquery,
@@ -103,6 +104,13 @@ class PostgreSQL:
         """Lock the namespace's row."""
         c = namespaces.c
         connection.execute(select(c.number).where(c.number == namespace).with_for_update())
+
+    def run(
+        self, connection: Connection, statement: Executable, values: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """By SQLAlchemy, as every other statement."""
+        found = connection.execute(statement, values if len(values) > 1 else values[0])
+        return [dict(row) for row in found.mappings()] if found.returns_rows else []
 
     def announce(self, connection: Connection) -> None:
         """NOTIFY, which is sent when the transaction commits."""

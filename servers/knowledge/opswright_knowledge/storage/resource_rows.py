@@ -28,6 +28,9 @@ Row = dict[str, Any]
 
 _r = resources.c
 _of_number = (owned(resources), _r.number == bindparam("a_number"))
+_KNOWN = select(resources).where(
+    owned(resources), _r.type == bindparam("a_type"), _r.id == bindparam("an_id")
+)
 _WITH_IDS = select(resources).where(owned(resources), _r.id.in_(bindparam("ids", expanding=True)))
 _ADD = insert(resources).returning(_r.type, _r.id, _r.number)
 _CHANGE = (
@@ -63,9 +66,14 @@ class ResourceRows:
     def load(self, keys: Sequence[Key]) -> dict[Key, Row]:
         """The rows that there are of some (type, id)."""
         wanted = set(keys)
+        if len(wanted) == 1:
+            ((kind, name),) = wanted
+            rows = self._unit.run(_KNOWN, {"a_type": kind, "an_id": name})
+            return {(row["type"], row["id"]): row for row in rows}
         found: dict[Key, Row] = {}
+        own = {"own_namespace": self._unit.namespace}
         for some in chunks(list({name for _, name in keys})):
-            for row in self._unit.run(_WITH_IDS, {"ids": some}).mappings():
+            for row in self._unit.connection.execute(_WITH_IDS, {"ids": some, **own}).mappings():
                 if (key := (row["type"], row["id"])) in wanted:
                     found[key] = dict(row)
         return found
@@ -76,7 +84,7 @@ class ResourceRows:
         changed = [(old, {**row, "number": old["number"]}) for old, row in pairs if old is not None]
         if added:
             made = self._unit.run(_ADD, added)
-            numbers = {(row.type, row.id): row.number for row in made}
+            numbers = {(row["type"], row["id"]): row["number"] for row in made}
             added = [{**row, "number": numbers[row["type"], row["id"]]} for row in added]
         if changed:
             self._unit.run(_CHANGE, [{**row, "a_number": row["number"]} for _, row in changed])

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Engine,
+    Executable,
     Float,
     Integer,
     Select,
@@ -24,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from opswright_core.database import sqlite_engine
 from opswright_core.errors import BadInputError, OpswrightError
 from opswright_knowledge.storage.dialect import WordIndex
+from opswright_knowledge.storage.prepared import prepared
 
 BUSY_SECONDS = 30
 """How long a write waits for another process's; theirs take milliseconds."""
@@ -87,6 +89,12 @@ class SQLite:
     def lock(self, connection: Connection, namespace: int) -> None:
         """Nothing: the transaction holds the file's lock."""
 
+    def run(
+        self, connection: Connection, statement: Executable, values: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """By the driver itself."""
+        return prepared(statement, list(values[0])).run(connection, values) if values else []
+
     def announce(self, connection: Connection) -> None:
         """Nothing: the file's own `data_version` tells."""
 
@@ -108,7 +116,8 @@ class SQLite:
     ) -> None:
         """Index the words of new (number, words)."""
         if entries:
-            connection.exec_driver_sql(
+            driver: Any = connection.connection.dbapi_connection
+            driver.executemany(
                 f"INSERT INTO {index} (rowid, words) VALUES (?, ?)",  # noqa: S608
                 [(number, " ".join(words)) for number, words in entries],
             )

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    CursorResult,
     Executable,
     Select,
     Table,
@@ -138,19 +137,22 @@ class UnitOfWork:
 
     def run(
         self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] = {}
-    ) -> CursorResult[Any]:
-        """Run a statement that was made once (with `owned`) within this namespace."""
+    ) -> list[dict[str, Any]]:
+        """Run a statement that was made once (with `owned`) within this namespace.
+
+        `values` are those of one run, or of each of several. Returns the rows, by column.
+        """
         own = {"own_namespace": self.namespace}
-        if isinstance(values, Mapping):
-            return self.connection.execute(statement, {**values, **own})
-        return self.connection.execute(statement, [{**each, **own} for each in values])
+        each = [values] if isinstance(values, Mapping) else values
+        return self.dialect.run(self.connection, statement, [{**one, **own} for one in each])
 
     @property
     def revision(self) -> int:
         """The namespace's latest revision, this transaction's own included."""
         if self._logged is not None:
             return self._logged
-        return int(self.run(_REVISION).scalar_one_or_none() or 0)
+        found = self.run(_REVISION)
+        return int(found[0]["revision"]) if found else 0
 
     def counted(self, found: Select[Any], most: int | None = None) -> int:
         """How many rows a query finds, counted as far as `most` (`MOST_COUNTED`) and one."""
@@ -171,10 +173,10 @@ class UnitOfWork:
         """
         if not entries:
             return []
-        last = int(self.run(_ADVANCE, {"many": len(entries)}).scalar_one())
+        last = int(self.run(_ADVANCE, {"many": len(entries)})[0]["revision"])
         revisions = list(range(last - len(entries) + 1, last + 1))
         by = {**self.by.model_dump(), "at": self.now, "namespace": self.namespace, "kind": kind}
-        self.connection.execute(
+        self.run(
             _LOG,
             [
                 {

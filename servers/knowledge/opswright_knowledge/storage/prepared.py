@@ -1,0 +1,70 @@
+"""Statements that are made once and handed to SQLite's driver as they are.
+
+SQLAlchemy's way from a statement to the driver takes several times what SQLite takes to run it, and
+a write has eight of them. Types are turned as SQLAlchemy turns them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Executable
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+_DIALECT = SQLiteDialect_pysqlite()
+
+Row = dict[str, Any]
+
+
+class Prepared:
+    """A statement as SQLite takes it, for values under some names."""
+
+    def __init__(self, statement: Executable, names: Sequence[str]) -> None:
+        compiled: Any = statement.compile(  # type: ignore[attr-defined]
+            dialect=_DIALECT, column_keys=list(names)
+        )
+        self.sql = str(compiled)
+        self._binds = [
+            (name, _impl(compiled.binds[name]).bind_processor(_DIALECT))
+            for name in compiled.positiontup or ()
+        ]
+        columns = getattr(statement, "exported_columns", ())
+        self._columns = [
+            (column.key, _impl(column).result_processor(_DIALECT, None)) for column in columns
+        ]
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """Run it for each of some values; returns the rows that it returns, by column."""
+        driver: Any = connection.connection.dbapi_connection
+        sent = [self._sent(row) for row in rows]
+        if not self._columns:
+            driver.executemany(self.sql, sent)
+            return []
+        return [
+            {
+                key: value if turned is None else turned(value)
+                for (key, turned), value in zip(self._columns, found, strict=True)
+            }
+            for one in sent
+            for found in driver.execute(self.sql, one).fetchall()
+        ]
+
+    def _sent(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(
+            [row[name] if turned is None else turned(row[name]) for name, turned in self._binds]
+        )
+
+
+made: dict[tuple[Executable, tuple[str, ...]], Prepared] = {}
+"""Those that were needed so far; the statements are the modules' own, so that they are few."""
+
+
+def prepared(statement: Executable, names: Sequence[str]) -> Prepared:
+    """A statement for values under some names."""
+    key = (statement, tuple(names))
+    if key not in made:
+        made[key] = Prepared(statement, names)
+    return made[key]
+
+
+def _impl(typed: Any) -> Any:
+    return typed.type.dialect_impl(_DIALECT)
