@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from html import escape
 
+from opswright_aws_devops.drawing.shapes import PAD, Rect, document, halo, label, path, rect, short
 from opswright_aws_devops.topology import Edge, Kind, Node, Subnet, Topology
 
-COLUMN, BOX_HEIGHT, BAR_HEIGHT, GAP, PAD, HEAD = 310, 44, 46, 12, 16, 40
+COLUMN, BOX_HEIGHT, BAR_HEIGHT, GAP, HEAD = 310, 44, 46, 12, 40
 """Sizes in pixels."""
 
 _FILLS: dict[Kind, str] = {
@@ -27,24 +27,12 @@ _TIER_WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class _Box:
-    x: float
-    y: float
-    width: float
-    height: float
-
-    @property
-    def middle(self) -> float:
-        return self.x + self.width / 2
-
-
 @dataclass
 class _Sheet:
     """Where everything is; rows are filled from the top down."""
 
     parts: list[str] = field(default_factory=list)
-    boxes: dict[str, _Box] = field(default_factory=dict)
+    boxes: dict[str, Rect] = field(default_factory=dict)
 
 
 def as_svg(topology: Topology) -> str:
@@ -54,7 +42,7 @@ def as_svg(topology: Topology) -> str:
     sheet = _Sheet()
     top = float(PAD)
     for node in (n for n in topology.nodes if n.kind in {"internet", "gateway"}):
-        box = _Box(width / 2 - 110, top, 220, BOX_HEIGHT)
+        box = Rect(width / 2 - 110, top, 220, BOX_HEIGHT)
         _place(sheet, node, box)
         top += BOX_HEIGHT + 26
     vpc_top = top - 26 - BOX_HEIGHT / 2 if topology.nodes and sheet.boxes else top
@@ -63,31 +51,24 @@ def as_svg(topology: Topology) -> str:
     frames: list[str] = []
     for zone, column in columns.items():
         x = PAD + GAP + column * (COLUMN + GAP)
-        frames.append(_label(x + COLUMN / 2, top, zone, size=13, anchor="middle", weight="bold"))
+        frames.append(label(x + COLUMN / 2, top, zone, size=13, anchor="middle", weight="bold"))
     top += GAP
     for row in _rows(topology.subnets):
         top = _draw_row(sheet, frames, topology, row, columns, top) + GAP
-    outline = _rect(
-        _Box(PAD / 2, vpc_top, width - PAD, top - vpc_top + PAD), "#ffffff", "#5b6b7b", dash=False
+    outline = rect(
+        Rect(PAD / 2, vpc_top, width - PAD, top - vpc_top + PAD), "#ffffff", "#5b6b7b", dash=False
     )
-    title = _label(
+    title = label(
         PAD + 4, title_y, f"{topology.name} · {topology.cidr} · {topology.region}", weight="bold"
     )
     height = top + 2 * PAD + (18 if topology.unread else 0)
     arrows = list(_arrows(topology.edges, sheet.boxes))
     unread = (
-        [_label(PAD, height - 8, f"Not read: {'; '.join(topology.unread)}"[:160], colour="#b00020")]
+        [label(PAD, height - 8, f"Not read: {'; '.join(topology.unread)}"[:160], colour="#b00020")]
         if topology.unread else []
     )  # fmt: skip
     body = "\n".join([outline, title, *frames, *sheet.parts, *arrows, *unread])
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="DejaVu Sans, Helvetica, sans-serif" '
-        f'font-size="12">\n<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" '
-        f'markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0 L8 4 L0 8 z" '
-        f'fill="#44546a"/></marker></defs>\n<rect width="100%" height="100%" fill="#ffffff"/>\n'
-        f"{body}\n</svg>\n"
-    )
+    return document(width, height, body)
 
 
 def _rows(subnets: Sequence[Subnet]) -> list[list[Subnet]]:
@@ -128,38 +109,38 @@ def _draw_row(
     bottom = boxes_top + most * (BOX_HEIGHT + GAP) + (0 if most or bars else GAP)
     left = {s.id: PAD + GAP + columns[s.zone] * (COLUMN + GAP) for s in row}
     for subnet in row:
-        frame = _Box(left[subnet.id], top, COLUMN, bottom - top)
-        frames.append(_rect(frame, _TIER_FILLS.get(subnet.exit, "#ffffff"), "#9aa7b4", dash=True))
-        frames.append(_label(frame.x + 8, top + 15, _short(subnet.name, 34), weight="bold"))
+        frame = Rect(left[subnet.id], top, COLUMN, bottom - top)
+        frames.append(rect(frame, _TIER_FILLS.get(subnet.exit, "#ffffff"), "#9aa7b4", dash=True))
+        frames.append(label(frame.x + 8, top + 15, short(subnet.name, 34), weight="bold"))
         words = f"{subnet.cidr} · {_TIER_WORDS[subnet.exit]}"
-        frames.append(_label(frame.x + 8, top + 30, words, size=10, colour="#5b6b7b"))
+        frames.append(label(frame.x + 8, top + 30, words, size=10, colour="#5b6b7b"))
         y = boxes_top
         for node in inside[subnet.id]:
-            _place(sheet, node, _Box(frame.x + GAP, y, COLUMN - 2 * GAP, BOX_HEIGHT))
+            _place(sheet, node, Rect(frame.x + GAP, y, COLUMN - 2 * GAP, BOX_HEIGHT))
             y += BOX_HEIGHT + GAP
     for number, node in enumerate(bars):
         spans = sorted(left[subnet_id] for subnet_id in node.subnet_ids if subnet_id in left)
         y = bars_top + number * (BAR_HEIGHT + GAP)
         width = spans[-1] + COLUMN - spans[0] - 2 * GAP
-        _place(sheet, node, _Box(spans[0] + GAP, y, width, BAR_HEIGHT))
+        _place(sheet, node, Rect(spans[0] + GAP, y, width, BAR_HEIGHT))
     return bottom
 
 
-def _place(sheet: _Sheet, node: Node, box: _Box) -> None:
+def _place(sheet: _Sheet, node: Node, box: Rect) -> None:
     sheet.boxes[node.id] = box
     room = int(box.width / 7)
-    sheet.parts.append(_rect(box, _FILLS[node.kind], "#44546a", dash=False))
+    sheet.parts.append(rect(box, _FILLS[node.kind], "#44546a", dash=False))
     lift = 4 if node.detail else -4
     name_y = box.y + box.height / 2 - lift
-    sheet.parts.append(_label(box.middle, name_y, _short(node.title, room), anchor="middle"))
+    sheet.parts.append(label(box.middle, name_y, short(node.title, room), anchor="middle"))
     if node.detail:
         sheet.parts.append(
-            _label(box.middle, name_y + 15, _short(node.detail, room), size=10, anchor="middle",
+            label(box.middle, name_y + 15, short(node.detail, room), size=10, anchor="middle",
                    colour="#44546a")
         )  # fmt: skip
 
 
-def _arrows(edges: Sequence[Edge], boxes: dict[str, _Box]) -> Iterator[str]:
+def _arrows(edges: Sequence[Edge], boxes: dict[str, Rect]) -> Iterator[str]:
     """Curves from the lower edge of one box to the upper edge of the next."""
     for edge in edges:
         source, target = boxes.get(edge.source), boxes.get(edge.target)
@@ -167,46 +148,8 @@ def _arrows(edges: Sequence[Edge], boxes: dict[str, _Box]) -> Iterator[str]:
             continue
         x, y, x2, y2 = source.middle, source.y + source.height, target.middle, target.y
         bend = max(18.0, (y2 - y) / 2)
-        yield (
-            f'<path d="M{x:.0f} {y:.0f} C{x:.0f} {y + bend:.0f} {x2:.0f} {y2 - bend:.0f} '
-            f'{x2:.0f} {y2:.0f}" fill="none" stroke="#44546a" stroke-width="1.4" '
-            f'marker-end="url(#tip)"/>'
+        yield path(
+            f"M{x:.0f} {y:.0f} C{x:.0f} {y + bend:.0f} {x2:.0f} {y2 - bend:.0f} {x2:.0f} {y2:.0f}"
         )
         if edge.label:
-            yield _halo(x2 - 8, y2 - 8, _short(edge.label, 36))
-
-
-def _halo(x: float, y: float, text: str) -> str:
-    """A label before an arrow's tip, readable on what it crosses."""
-    return (
-        f'<text x="{x:.0f}" y="{y:.0f}" font-size="10" text-anchor="end" fill="#1f2d3d" '
-        f'stroke="#ffffff" stroke-width="3" paint-order="stroke">{escape(text)}</text>'
-    )
-
-
-def _rect(box: _Box, fill: str, line: str, *, dash: bool) -> str:
-    dashes = ' stroke-dasharray="5 4"' if dash else ""
-    return (
-        f'<rect x="{box.x:.0f}" y="{box.y:.0f}" width="{box.width:.0f}" height="{box.height:.0f}" '
-        f'rx="6" fill="{fill}" stroke="{line}"{dashes}/>'
-    )
-
-
-def _label(
-    x: float,
-    y: float,
-    text: str,
-    *,
-    size: int = 12,
-    anchor: str = "start",
-    weight: str = "normal",
-    colour: str = "#1f2d3d",
-) -> str:
-    return (
-        f'<text x="{x:.0f}" y="{y:.0f}" font-size="{size}" text-anchor="{anchor}" '
-        f'font-weight="{weight}" fill="{colour}">{escape(text)}</text>'
-    )
-
-
-def _short(text: str, room: int) -> str:
-    return text if len(text) <= room else text[: room - 1] + "…"
+            yield halo(x2 - 8, y2 - 8, short(edge.label, 36))
