@@ -1,5 +1,6 @@
 """Answers that fit: a page with exact counts and a cursor, never more than the budget."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -38,10 +39,9 @@ def page(
 ) -> Page[T]:
     """Cut one page: at most `limit` items and `PAGE_BYTES` bytes, from where `cursor` says.
 
-    Raises BadInputError for a cursor made up, or of a list whose length has changed since.
+    Raises BadInputError for a cursor made up, or of a list that has changed since.
     """
-    state = digest([len(items)])[:8]
-    start = _start(cursor, state, len(items))
+    start = 0 if cursor is None else _start(cursor, items)
     taken: list[T] = []
     size = 0
     for item in items[start : start + limit]:
@@ -50,21 +50,25 @@ def page(
             break
         taken.append(item)
     end = start + len(taken)
-    following = f"{state}-{end}" if end < len(items) else None
+    following = f"{_state(items)}-{end}" if end < len(items) else None
     return Page(
         items=taken, total=len(items), summary=summary, cursor=following, unread=list(unread)
     )
 
 
-def _start(cursor: str | None, state: str, total: int) -> int:
-    if cursor is None:
-        return 0
+def _start(cursor: str, items: Sequence[Any]) -> int:
     made_for, _, position = cursor.partition("-")
-    if made_for != state or not position.isdigit() or int(position) >= total:
+    is_place = bool(re.fullmatch(r"[0-9]{1,9}", position)) and int(position) < len(items)
+    if not is_place or made_for != _state(items):
         raise BadInputError(
             "This cursor does not fit: the list has changed since. Call again without a cursor."
         )
     return int(position)
+
+
+def _state(items: Sequence[Any]) -> str:
+    """Tells a list from what it was: of its items in their order, 8 hex digits."""
+    return digest(list(items))[:8]
 
 
 _Place = tuple[str | int, ...]
