@@ -17,7 +17,7 @@ from opswright.config import ConfigError
 from opswright.durable import Workflow
 from opswright.plan import Plan, PlanError, Step
 from opswright.recovery import Recovery
-from opswright.runs import Run, RunStatus, StepOutcome
+from opswright.runs import Halted, Run, RunStatus, StepOutcome
 from opswright.store import RunStore
 from opswright_core.errors import OpswrightError
 
@@ -138,9 +138,13 @@ class Executor:
         """Say on the run why it does not go on here; what it did stays, and it can be resumed."""
         run = await self._off_loop(self._store.load, run_id)
         if run.status == "queued" or (run.status, run.owner) == ("running", self._owner):
-            said = str(exc) if isinstance(exc, _SAID) else f"a defect: {type(exc).__name__}: {exc}"
+            halted = (
+                Halted(reason="error", why=str(exc))
+                if isinstance(exc, _SAID)
+                else Halted(reason="defect", why=f"a defect: {type(exc).__name__}: {exc}")
+            )
             await self._off_loop(
-                lambda: self._store.change(run_id, status="interrupted", halted=said)
+                lambda: self._store.change(run_id, status="interrupted", halted=halted)
             )
 
     def _end(self, run_id: str, exc: BaseException | None) -> None:
@@ -268,7 +272,9 @@ class Executor:
                 run.run_id,
                 status=status,
                 unrecorded=unrecorded,
-                halted=attempt.cause if attempt.halt == "budget" else "",
+                halted=Halted(reason="budget", why=attempt.cause)
+                if attempt.halt == "budget"
+                else None,
                 worked_seconds=attempt.worked_seconds,
             )
         )

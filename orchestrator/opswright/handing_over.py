@@ -18,7 +18,7 @@ async def queue(store: RunStore, state_dir: Path, run: Run, *, again: bool) -> R
 
     attempt = run.attempt + 1 if again else run.attempt
     queued = store.change(
-        run.run_id, status="queued", halted="", detached=True, attempt=attempt, owner=""
+        run.run_id, status="queued", halted=None, detached=True, attempt=attempt, owner=""
     )
     owner = process_identity(os.getpid())
     async with launched(store.url, state_dir, owner, nothing):

@@ -7,7 +7,7 @@ from typing import Any
 from opswright.library import Library
 from opswright.plan import Plan, PlanError
 from opswright.planners import undo
-from opswright.runs import Run, StepOutcome, now
+from opswright.runs import Halted, Run, StepOutcome, now
 from opswright.store import RunStore
 
 MOST_VERSIONS = 4
@@ -43,7 +43,7 @@ class Recovery:
         try:
             plan = undo.build(run, self._store.steps(run, earlier=True), f"{run.plan.id}-undo")
         except PlanError as exc:  # it had changed nothing yet
-            self._store.change(run.run_id, halted=str(exc))
+            self._store.change(run.run_id, halted=Halted(reason="nothing_to_undo", why=str(exc)))
             return None
         same = {"sandbox", "endpoint", "config_path", "detached", "asked_by"}
         kept = run.model_dump(include=same)
@@ -62,7 +62,7 @@ class Recovery:
 
     def _taken_back(self, run: Run, undone: str, outcomes: Mapping[str, StepOutcome]) -> None:
         if run.status == "done":
-            self._store.change(undone, undone_by=run.run_id, halted="")
+            self._store.change(undone, undone_by=run.run_id, halted=None)
         elif run.status == "needs_human":
             left = [f"{o.step_id} ({o.error or o.status})" for o in outcomes.values()]
             left = [
@@ -71,7 +71,10 @@ class Recovery:
             self._store.change(
                 undone,
                 status="needs_human",
-                halted=f"its undo {run.run_id} did not finish: {'; '.join(left)}",
+                halted=Halted(
+                    reason="undo_unfinished",
+                    why=f"its undo {run.run_id} did not finish: {'; '.join(left)}",
+                ),
             )
 
     async def _next_version(
@@ -83,7 +86,8 @@ class Recovery:
         try:
             plan = seeded(run.plan, await self._replan(run, outcomes), outcomes)
         except PlanError as exc:
-            self._store.change(run.run_id, halted=f"it could not be planned anew: {exc}")
+            why = f"it could not be planned anew: {exc}"
+            self._store.change(run.run_id, halted=Halted(reason="not_replanned", why=why))
             return None
         changes: dict[str, Any] = {
             "plan": plan,
@@ -92,7 +96,8 @@ class Recovery:
         }
         if plan.changes_things and plan.approval_hash != run.approved_hash:
             why = f"version {plan.version} of its plan has changes that were not approved"
-            self._store.change(run.run_id, **changes, status="waiting", halted=why)
+            halted = Halted(reason="plan_not_approved", why=why)
+            self._store.change(run.run_id, **changes, status="waiting", halted=halted)
             return None
         self._store.change(run.run_id, **changes, status="queued")
         return self._store.claim(run.run_id, owner)

@@ -65,7 +65,7 @@ def make_report(run: Run, outcomes: Mapping[str, StepOutcome]) -> Report:
         run_id=run.run_id,
         goal=run.goal,
         status=run.status,
-        halted=run.halted,
+        halted=run.halted.why if run.halted else "",
         agents=run.plan.why,
         highlights={label: value for label, value in highlights.items() if value is not None},
         built=_built(run, outcomes),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from opswright.plan import Plan, Step
 from opswright_core.canonical import canonical_json
@@ -71,6 +71,22 @@ class StepOutcome(BaseModel):
     note: str = Field("", description="What it is doing now")
 
 
+class Halted(BaseModel):
+    """Why a run does not go on by itself; `why` tells a person."""
+
+    model_config = ConfigDict(frozen=True)
+    reason: Literal[
+        "budget",  # a limit was reached
+        "plan_not_approved",  # its plan was made anew, with changes that nobody approved
+        "not_replanned",
+        "nothing_to_undo",
+        "undo_unfinished",
+        "error",  # something that a person can mend
+        "defect",
+    ]
+    why: str
+
+
 class Run(BaseModel):
     """One run, in the sandbox or in the account of the environment."""
 
@@ -86,7 +102,7 @@ class Run(BaseModel):
     undoes: str | None = Field(None, description="The run that this one undoes")
     undone_by: str | None = None
     attempt: int = 1
-    halted: str = Field("", description="Why it does not go on by itself")
+    halted: Halted | None = Field(None, description="Why it does not go on by itself")
     budget: Budget = NO_LIMITS
     worked_seconds: float = 0.0
     detached: bool = Field(False, description="The workers carry it out")
@@ -98,6 +114,14 @@ class Run(BaseModel):
     status: RunStatus = "planned"
     created_at: str = ""
     owner: str = ""
+
+    @field_validator("halted", mode="before")
+    @classmethod
+    def _of_older_runs(cls, halted: Any) -> Any:
+        """Runs recorded before had the text alone."""
+        if isinstance(halted, str):
+            return {"reason": "error", "why": halted} if halted else None
+        return halted
 
     @property
     def every_step(self) -> list[Step]:

@@ -9,7 +9,7 @@ from tests.orchestrator.team import OpenSession, carry_out, make, plan_of
 from opswright.budget import spent
 from opswright.plan import OnError, Plan, PlanError, Step
 from opswright.recovery import MOST_VERSIONS
-from opswright.runs import Run, StepOutcome
+from opswright.runs import Halted, Run, StepOutcome
 from opswright_core.scripted_model import ScriptedModel, calls
 
 
@@ -76,8 +76,9 @@ async def test_a_compensation_that_fails_asks_for_a_person_and_says_what_is_left
         run, _ = await carry_out(session, plan_of(stuck, bad("compensate", needs=("house",))))
     assert run.status == "needs_human"
     assert run.undone_by is None
-    assert "undo_house" in run.halted
-    assert "is stuck" in run.halted
+    assert run.halted is not None
+    assert "undo_house" in run.halted.why
+    assert "is stuck" in run.halted.why
     assert (things / "house").exists()
 
 
@@ -97,7 +98,8 @@ async def test_replan_goes_on_with_a_new_version_that_keeps_what_was_done(
     # The new version changes less than was approved, but not the same: a person has to say yes.
     assert (run.status, run.plan.version, run.plan.parent_version) == ("waiting", 2, 1)
     assert [earlier.version for earlier in run.earlier] == [1]
-    assert "not approved" in run.halted
+    assert run.halted is not None
+    assert run.halted.reason == "plan_not_approved"
     async with open_session() as session:
         again = session.approve(session.store.load(run.run_id), "test")
 
@@ -154,10 +156,14 @@ async def test_replanning_ends_after_some_versions_and_never_drops_what_was_done
         session.replanner = forgetful
         run, _ = await carry_out(session, plan_of(make("house"), few))
         assert (run.status, run.plan.version) == ("partial", 1)
-        assert "keep house" in run.halted
+        assert run.halted is not None
+        assert "keep house" in run.halted.why
         session.replanner = at_a_loss
         run, _ = await carry_out(session, plan_of(few))
-        assert (run.status, run.halted) == ("failed", "it could not be planned anew: no idea")
+        assert run.status == "failed"
+        assert run.halted == Halted(
+            reason="not_replanned", why="it could not be planned anew: no idea"
+        )
 
 
 async def test_a_model_finds_another_way_and_what_it_used_counts(
@@ -195,4 +201,5 @@ async def test_without_a_model_a_person_is_told_what_to_do(
     async with open_session() as session:
         run, _ = await carry_out(session, plan_of(few))
     assert (run.status, run.plan.version) == ("failed", 1)
-    assert "mend what failed, then resume" in run.halted
+    assert run.halted is not None
+    assert "mend what failed, then resume" in run.halted.why

@@ -15,7 +15,7 @@ from opswright import store as stores
 from opswright.config import ConfigError
 from opswright.database import Database, database_url
 from opswright.plan import PlanError
-from opswright.runs import Run, StepOutcome, now
+from opswright.runs import Halted, Run, StepOutcome, now
 from opswright.store import RunStore, SupersededError
 from opswright_core.errors import OpswrightError
 from opswright_core.journal import process_identity
@@ -183,3 +183,13 @@ def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OpswrightError, match="cannot use"):
         Database(f"sqlite:///{tmp_path}/file/runs.db")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "read"), [("", None), ("no room", Halted(reason="error", why="no room"))]
+)
+def test_why_a_run_halted_is_read_from_runs_that_recorded_it_as_text(
+    recorded: str, read: Halted | None
+) -> None:
+    run = Run(run_id="run-1", goal="g", plan=plan_of(make("a"))).model_dump(mode="json")
+    assert Run.model_validate({**run, "halted": recorded}).halted == read

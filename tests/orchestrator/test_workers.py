@@ -191,7 +191,9 @@ def test_a_run_that_cannot_be_worked_on_here_says_why_and_the_worker_goes_on(
     worker = start_worker()
     run, _ = ended_or_given_up(run_id)
     assert run.status == "interrupted"
-    assert "mcp.json does not exist" in run.halted
+    assert run.halted is not None
+    assert run.halted.reason == "error"
+    assert "mcp.json does not exist" in run.halted.why
     config.write_text('{"mcpServers": {"another": {"command": "none"}}}')
     assert ask(home, "resume", run_id, "--detach")[0] == 1, "the plan does not fit"
     kept.rename(config)

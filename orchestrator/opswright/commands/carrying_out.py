@@ -52,12 +52,15 @@ async def carry_out(
             run = await queue(session.store, session.place.state_dir, approved, again=resumed)
         else:
             run = await _execute(session, approved, console, going, output, resumed)
-        if not (run.halted and run.status == "waiting" and someone_is_here(console)):
+        waits = run.halted if run.status == "waiting" and approved is not None else None
+        if waits is None or not someone_is_here(console):
             break
-        if await ask(console, f"\nPaused: {run.halted}. Go on, for as much again?"):
+        if waits.reason == "budget":
+            if not await ask(console, f"\nPaused: {waits.why}. Go on, for as much again?"):
+                break
             run = session.store.change(run.run_id, budget=run.budget.doubled())
-        elif run.approved_hash == run.plan.approval_hash:
-            break
+        else:
+            console.print(f"\n{waits.why}.", markup=False)
         resumed = True
     report = make_report(run, session.store.steps(run))
     if output.json_lines:

@@ -105,10 +105,11 @@ def state_of(
     if begun and run.status not in ON_THE_WAY:
         whole = make_report(run, outcomes).model_dump(mode="json", exclude=_OWN)
         report = {name: value for name, value in whole.items() if value}
+    halted = run.halted.why if run.halted else ""
     return RunState(
         run_id=run.run_id,
         status=status,
-        summary=f"{status}: {done} of {len(outcomes)} steps done. {run.halted}".strip(),
+        summary=f"{status}: {done} of {len(outcomes)} steps done. {halted}".strip(),
         goal=run.goal,
         planner=run.plan.planner,
         steps=[_step(run, step_id, outcomes) for step_id in (s.id for s in in_order(run.plan))],

@@ -13,7 +13,7 @@ from typing import Any
 
 from opswright.facade.answers import ON_THE_WAY
 from opswright.plan import PlanError, Step
-from opswright.runs import Run, StepOutcome
+from opswright.runs import Halted, Run, StepOutcome
 from opswright.session import Place, Session, opened
 from opswright.store import store_in
 
@@ -100,7 +100,9 @@ class Desk:
         del self._under_way[run_id]
         if not task.cancelled() and (exc := task.exception()):
             log.error("%s could not be carried out: %s", run_id, exc)
-            self.store.change(run_id, status="interrupted", halted=str(exc))
+            self.store.change(
+                run_id, status="interrupted", halted=Halted(reason="error", why=str(exc))
+            )
 
     async def wait(self, run_id: str, seconds: float, tell: Tell) -> Run:
         """Wait for a run, here or in another process, until it stands still or the time is over.
