@@ -106,7 +106,7 @@ def test_a_run_that_failed_is_tried_again_after_the_cause_is_mended(
 
 
 def test_a_run_under_way_is_not_taken_by_another_process(state_dir: Path, config: Path) -> None:
-    process = start(state_dir, config, plan_of(make("slow", seconds=8)))
+    process = start(state_dir, config, plan_of(make("slow", seconds=60)))
     run_id = read_until(process, "slow running")[0].split()[1]
     code, answer = opswright(state_dir, "resume", run_id)
     process.kill()

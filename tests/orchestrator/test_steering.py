@@ -1,6 +1,8 @@
 """A run is paused, cancelled, approved and limited from another process, while it lives or not."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,10 @@ import pytest
 from tests.orchestrator.commands import ask, run_plan, seen
 from tests.orchestrator.team import make, plan_of
 
+from opswright.attempt import LOOK_SECONDS
 from opswright.plan import Step
+from opswright.store import store_in
+from opswright_core.settings import state_directory
 
 
 @pytest.fixture
@@ -19,6 +24,15 @@ def home(tmp_path: Path, config: Path) -> Path:
 
 def statuses(run_id: str) -> dict[str, str]:
     return {step_id: outcome.status for step_id, outcome in seen(run_id)[1].items()}
+
+
+def wished(run_id: str) -> str:
+    """What a person wishes of a run."""
+    store = store_in(state_directory())
+    try:
+        return store.wished(run_id, store.load(run_id).owner)
+    finally:
+        store.close()
 
 
 def calls(things: Path) -> list[str]:
@@ -35,10 +49,17 @@ def out_of_band(config: Path) -> None:
 def test_a_paused_run_finishes_what_is_under_way_and_goes_on_with_resume(
     home: Path, things: Path
 ) -> None:
-    running = run_plan(home, plan_of(make("one", seconds=10), make("two", needs=("one",))), "--yes")
+    running = run_plan(home, plan_of(make("one", seconds=60), make("two", needs=("one",))), "--yes")
     run_id = running.until(event="plan")["run_id"]
     running.until(step_id="one", status="running")
-    code, paused = ask(home, "pause", run_id)
+    with ThreadPoolExecutor() as beside:
+        pausing = beside.submit(ask, home, "pause", run_id)
+        while not wished(run_id):
+            assert not pausing.done(), pausing.result()
+            time.sleep(0.05)
+        time.sleep(8 * LOOK_SECONDS)  # the run sees the wish, and its step is still under way
+        (things / "one.go").touch()
+        code, paused = pausing.result()
     assert (code, paused["run"]["status"]) == (0, "paused")
     assert running.end() == 4
     assert statuses(run_id) == {"one": "done", "two": "pending"}
