@@ -63,11 +63,13 @@ def calls(things: Path) -> list[str]:
     return (things / "calls.log").read_text().split()
 
 
-SLOW = plan_of(
-    make("one"),
-    make("two", needs=("one",), seconds=3.0),
-    make("three", agent="other", parent={"$ref": "two.outputs.path"}),
-)
+def slow(seconds: float) -> Plan:
+    """A plan whose second step takes a while, or until `two.go` is there."""
+    return plan_of(
+        make("one"),
+        make("two", needs=("one",), seconds=seconds),
+        make("three", agent="other", parent={"$ref": "two.outputs.path"}),
+    )
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -82,10 +84,12 @@ def test_a_run_is_finished_by_another_worker_when_its_own_is_killed(
     home: Path, things: Path, start_worker: StartWorker
 ) -> None:
     first = start_worker()
-    run_id = detached(home, SLOW)
+    run_id = detached(home, slow(60))
     first.until(run_id=run_id, step_id="two", status="running")
     second = start_worker()
     first.kill()
+    second.until(run_id=run_id, step_id="two", status="running")
+    (things / "two.go").touch()
     second.until(run_id=run_id, step_id="three", status="done")
     run, steps = ended(run_id)
     assert run.status == "done"
@@ -105,7 +109,7 @@ def test_a_worker_that_slept_and_was_superseded_records_nothing_more(
 ) -> None:
     monkeypatch.setenv("OPSWRIGHT_DATABASE_URL", postgres_url)
     asleep = start_worker()
-    run_id = detached(home, SLOW)
+    run_id = detached(home, slow(3))
     asleep.until(run_id=run_id, step_id="two", status="running")
     os.kill(asleep.process.pid, signal.SIGSTOP)
     try:
@@ -133,7 +137,7 @@ def test_a_run_outlasts_a_crash_of_postgres(
 ) -> None:
     monkeypatch.setenv("OPSWRIGHT_DATABASE_URL", postgres_url)
     worker = start_worker()
-    run_id = detached(home, SLOW)
+    run_id = detached(home, slow(3))
     worker.until(run_id=run_id, step_id="two", status="running")
     postgres.stop()
     try:
@@ -169,7 +173,7 @@ def test_a_worker_that_is_asked_to_stop_leaves_its_run_to_the_others(
     home: Path, things: Path, start_worker: StartWorker
 ) -> None:
     first, second = start_worker(), start_worker()
-    run_id = detached(home, SLOW)
+    run_id = detached(home, slow(3))
     deadline = time.monotonic() + 60
     owner = ""
     while not owner and time.monotonic() < deadline:
