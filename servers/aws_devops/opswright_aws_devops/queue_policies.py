@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from opswright_aws_devops.policy_documents import with_statement, without_statement
 from opswright_core.aws import Aws, AwsTarget, is_absent
 from opswright_core.canonical import digest
+from opswright_core.policy_documents import with_statement, without_statement
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import aws
 from opswright_core.undo import UndoStep

@@ -12,11 +12,11 @@ from opswright_aws_devops.instance_setup import (
     launch_data,
 )
 from opswright_aws_devops.ownership import Request, short_name
-from opswright_aws_devops.policy_documents import VERSION, tls_only
 from opswright_aws_devops.rds_parts import BACKUP_DAYS, maintenance
 from opswright_aws_devops.tools.buckets import PRIVATE
 from opswright_aws_devops.tools.load_balancers import TLS_POLICY
 from opswright_aws_devops.tools.web_tier import CPU_PERCENT
+from opswright_core.policy_documents import VERSION, tls_only
 
 
 def database(prefix: str, a: Mapping[str, Any], place: Place) -> Made:

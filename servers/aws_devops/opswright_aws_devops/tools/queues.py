@@ -8,9 +8,9 @@ from pydantic import BaseModel, Field
 
 from opswright_aws_devops.lookup import if_exists
 from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
-from opswright_aws_devops.policy_documents import policy_document, tls_only
 from opswright_core.aws import HERE, Aws, AwsTarget, Target
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
+from opswright_core.policy_documents import policy_document, tls_only
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import aws
 from opswright_core.tools import write_tool

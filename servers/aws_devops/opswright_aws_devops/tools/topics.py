@@ -9,11 +9,11 @@ from pydantic import BaseModel, Field
 
 from opswright_aws_devops.lookup import if_exists
 from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
-from opswright_aws_devops.policy_documents import policy_document, tls_only
 from opswright_aws_devops.queue_policies import allow_topic, judge_allowed
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
 from opswright_core.errors import BadInputError
+from opswright_core.policy_documents import policy_document, tls_only
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import aws
 from opswright_core.tools import write_tool

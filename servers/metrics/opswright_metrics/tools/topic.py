@@ -14,6 +14,7 @@ from typing import Any
 from opswright_core.aws import Aws, AwsTarget, is_absent, tags_of
 from opswright_core.changes import Action, ResourceRef
 from opswright_core.errors import BadInputError, ConflictError
+from opswright_core.policy_documents import VERSION, tls_only
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import aws
 from opswright_core.undo import UndoStep, aws_undo
@@ -65,7 +66,7 @@ def topic_policy(arn: str) -> dict[str, Any]:
     """Only alarms of the topic's account and region may publish, and only over TLS."""
     _, partition, _, region, account, _ = arn.split(":", 5)
     return {
-        "Version": "2012-10-17",
+        "Version": VERSION,
         "Statement": [
             {
                 "Sid": "AlarmsPublish",
@@ -80,14 +81,7 @@ def topic_policy(arn: str) -> dict[str, Any]:
                     },
                 },
             },
-            {
-                "Sid": "TlsOnly",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "sns:Publish",
-                "Resource": arn,
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            },
+            tls_only("sns:Publish", arn),
         ],
     }
 
