@@ -49,9 +49,9 @@ def draw_topology(
     target: Target = HERE,
 ) -> Drawing:
     """Draw a VPC (zones, servers, who reaches whom) or an application (parts, who needs whom)."""
+    a = aws(target)
     if bool(vpc) == bool(application):
         raise BadInputError("Give either vpc or application, and not both.")
-    a = aws(target)
     elsewhere = bool(target.profile or target.role_arn)  # which an address does not carry
     if vpc:
         return _of_vpc(a, vpc, elsewhere)
