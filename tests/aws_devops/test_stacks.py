@@ -140,6 +140,19 @@ async def test_a_new_stack_that_fails_says_why_and_leaves_nothing(
     assert repaired["status"] == "done"
 
 
+async def test_what_the_validation_before_a_deployment_found_is_told(
+    stacks: Agent, stack_cloud: Clients
+) -> None:
+    there = {"LocationConstraint": "eu-west-1"}
+    stack_cloud("s3").create_bucket(Bucket="taken", CreateBucketConfiguration=there)
+    taken = ADOPTING.replace("BucketName: files", "BucketName: taken")
+    said = await stacks.refused("deploy_stack", name="shop", template=taken)
+    assert "Files (AWS::S3::Bucket) failed" in said
+    assert "taken" in said
+    assert "import_resources" in said
+    assert queues(stack_cloud) == []
+
+
 async def test_an_update_that_fails_leaves_the_stack_as_it_was(
     stacks: Agent, stack_cloud: Clients
 ) -> None:

@@ -15,6 +15,7 @@ from opswright_aws_devops.cloudformation.stacks import (
     STACK,
     STEADY,
     TIMEOUT_SECONDS,
+    VALIDATED,
     cause_of,
     events_of,
     find_stack,
@@ -25,6 +26,7 @@ from opswright_aws_devops.cloudformation.stacks import (
     outputs_of,
     parameters_of,
     resources_of,
+    validation_of,
 )
 from opswright_aws_devops.cloudformation.templates import Template, keep, parsed
 from opswright_core.aws import Aws, AwsTarget
@@ -151,7 +153,11 @@ class Deployment:
             reason = found.get("StatusReason", "")
             if "didn't contain changes" in reason or "No updates are to be performed" in reason:
                 return True
-            raise BadInputError(f"CloudFormation refused the template: {clean(reason, 600)}")
+            found_out = VALIDATED in reason and validation_of(
+                self._a, StackName=self._name, ChangeSetName=change_set
+            )
+            said = str(found_out) if found_out else clean(reason, 600)
+            raise BadInputError(f"CloudFormation refused the template: {said}")
         return bool(found["Status"] == "CREATE_COMPLETE")
 
     def _changes(self, change_set: str) -> list[dict[str, Any]]:

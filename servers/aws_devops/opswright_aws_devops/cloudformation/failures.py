@@ -20,7 +20,7 @@ _NESTED = re.compile(r"arn:[\w-]+:cloudformation:[\w-]+:\d+:stack/[\w-]+/[\w-]+"
 
 _MENDS = (
     (r"already exists|AlreadyExists",
-     "Its name is taken: choose another, or import what there is."),
+     "Its name is taken: choose another, or take what there is into a stack (import_resources)."),
     (r"not authori[sz]ed|AccessDenied|is not able to assume",
      "Grant the permission that the message names to the role that deploys."),
     (r"limit|quota|maximum number", "A quota is reached: raise it, or delete what is not used."),
@@ -79,8 +79,36 @@ def root_cause(
         resource=clean(first["LogicalResourceId"], 255),
         type=first["ResourceType"],
         reason=clean(reason, 600),
-        mend=next((mend for pattern, mend in _MENDS if re.search(pattern, reason, re.I)), ""),
+        mend=_mend_of(reason),
     )
+
+
+def validation_cause(events: Events) -> Cause | None:
+    """The first error that CloudFormation's validation before a deployment found, how many more.
+
+    `events` are as `describe_events` gives them; the stack's own event only points to them.
+    """
+    failed = [
+        event for event in events
+        if event.get("EventType") == "VALIDATION_ERROR"
+        and event.get("ValidationFailureMode", "FAIL") == "FAIL"
+    ]  # fmt: skip
+    if not failed:
+        return None
+    first = failed[-1]
+    reason = first.get("ValidationStatusReason", "")
+    where = f" ({path})" if (path := first.get("ValidationPath")) else ""
+    more = f" {len(failed) - 1} more errors were found." if len(failed) > 1 else ""
+    return Cause(
+        resource=clean(first.get("LogicalResourceId", ""), 255),
+        type=first.get("ResourceType", ""),
+        reason=clean(f"{reason}{where}{more}", 600),
+        mend=_mend_of(reason),
+    )
+
+
+def _mend_of(reason: str) -> str:
+    return next((mend for pattern, mend in _MENDS if re.search(pattern, reason, re.I)), "")
 
 
 def last_operation(events: Events) -> list[dict[str, Any]]:

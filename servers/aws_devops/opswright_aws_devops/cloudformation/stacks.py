@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from opswright_aws_devops.cloudformation.failures import Cause, root_cause
+from opswright_aws_devops.cloudformation.failures import Cause, root_cause, validation_cause
 from opswright_core.aws import Aws, error_code
 from opswright_core.errors import ConflictError, NotFoundError
 from opswright_core.text import clean
@@ -90,7 +90,21 @@ def cause_of(a: Aws, stack_id: str) -> Cause | None:
         found = attempt(lambda: events_of(a, arn))
         return [] if isinstance(found, Unread) else found
 
-    return root_cause(events_of(a, stack_id), nested)
+    cause = root_cause(events_of(a, stack_id), nested)
+    if cause is None or VALIDATED not in cause.reason:
+        return cause
+    return validation_of(a, StackName=stack_id) or cause
+
+
+VALIDATED = "DescribeEvents"
+"""What CloudFormation says to call where its validation before a deployment found errors."""
+
+
+def validation_of(a: Aws, **which: str) -> Cause | None:
+    """What that validation found of a stack or change set; None when it is not to be read."""
+    cfn = a.client("cloudformation")
+    failed = attempt(lambda: cfn.describe_events(**which, Filters={"FailedEvents": True}))
+    return None if isinstance(failed, Unread) else validation_cause(failed["OperationEvents"])
 
 
 def parameters_of(stack: dict[str, Any]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from opswright_aws_devops.permissions.reading import INVENTORY
 
 # What the stacks themselves hold needs permissions of its own, by the template's types.
 _STACKS = (
+    "cloudformation:DescribeEvents",
     "cloudformation:DescribeStackEvents",
     "cloudformation:DescribeStacks",
     "cloudformation:GetTemplate",
