@@ -316,6 +316,22 @@ async def test_what_exists_is_taken_into_a_stack_and_left_there_when_that_is_und
     assert message["Body"] == "kept"
 
 
+async def test_what_was_exported_is_taken_into_a_stack_as_it_stands(
+    stacks: Agent, stack_cloud: Clients
+) -> None:
+    url = stack_cloud("sqs").create_queue(
+        QueueName="jobs", Attributes={"VisibilityTimeout": "77"}, tags={"app": "shop"}
+    )["QueueUrl"]
+    template = (await stacks.call("export_resources", resource_ids=["jobs"]))["text"]
+    asked = {"name": "adopted", "template": template, "resources": {"JobsQueue": {"QueueUrl": url}}}
+    made = await stacks.call("import_resources", **asked)
+    assert {c["verdict"] for c in made["checks"]} == {"PASS"}
+    attributes = stack_cloud("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    assert attributes["Attributes"]["VisibilityTimeout"] == "77"
+    again = await stacks.call("deploy_stack", name="adopted", template=template, dry_run=True)
+    assert again["summary"].endswith("nothing changes")
+
+
 async def test_an_import_that_could_lose_or_miss_something_is_refused(
     stacks: Agent, stack_cloud: Clients
 ) -> None:

@@ -15,7 +15,8 @@ RETAINING = frozenset({"Retain", "RetainExceptOnCreate"})
 
 LATER = (
     "An import compares nothing: where the template differs from a resource, the next update of "
-    "the stack changes the resource. find_stack_drift tells where."
+    "the stack changes the resource. find_stack_drift tells where, once the stack is in a state "
+    "that CloudFormation compares."
 )
 
 Identifiers = Mapping[str, Mapping[str, str]]

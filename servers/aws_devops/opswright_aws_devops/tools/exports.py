@@ -80,6 +80,8 @@ def export_resources(
     assembly, left_out = described(a, "-".join(words)[:60] or "resources", reading.found)
     if not assembly.parts:
         raise BadInputError(f"None of it can be exported: {'; '.join(left_out[:10])}.")
+    if format == "cloudformation":
+        assembly.outputs = {}  # an import into a stack may not add any
     exported = _exported(assembly, format, path)
     unread = [f"not read: {said}" for said in reading.unread]
     return exported.model_copy(update={"left_out": left_out + unread})
