@@ -82,7 +82,7 @@ class Deployment:
         if stack is not None:
             must_be_free(stack)
         self._check()
-        changes = self._reviewed(is_new=_is_new(stack))
+        changes = self._reviewed(is_new=_is_new(stack), is_absent=stack is None)
         told = warnings(changes)
         verb = "Create" if _is_new(stack) else "Update"
         return ChangePlan(
@@ -122,7 +122,7 @@ class Deployment:
                 "into Secrets Manager and pass {{resolve:secretsmanager:NAME:SecretString:KEY}}."
             )
 
-    def _reviewed(self, *, is_new: bool) -> list[dict[str, Any]]:
+    def _reviewed(self, *, is_new: bool, is_absent: bool) -> list[dict[str, Any]]:
         name = f"opswright-{new_id('plan')}"
         self._create(name, is_new=is_new)
         try:
@@ -136,7 +136,7 @@ class Deployment:
                 time.sleep(1)
             return self._changes(name)
         finally:
-            self._discard(name, is_new=is_new)
+            self._discard(name, is_absent=is_absent)
 
     def _create(self, change_set: str, *, is_new: bool) -> str:
         made = self._cfn.create_change_set(
@@ -164,9 +164,12 @@ class Deployment:
         which = {"StackName": self._name, "ChangeSetName": change_set}
         return self._a.pages("cloudformation", "describe_change_set", "Changes", **which)
 
-    def _discard(self, change_set: str, *, is_new: bool) -> None:
-        """Remove a change set that was only for reading, and the empty stack it came with."""
-        if is_new:
+    def _discard(self, change_set: str, *, is_absent: bool) -> None:
+        """Remove a change set that was only for reading, and the empty stack it came with.
+
+        An empty stack that was there before has the change set of a change that was cut off.
+        """
+        if is_absent:
             stack = find_stack(self._a, self._name)
             if stack is not None and stack["StackStatus"] == "REVIEW_IN_PROGRESS":
                 self._cfn.delete_stack(StackName=stack["StackId"])
