@@ -6,8 +6,9 @@ durable when it is acknowledged: ours by an fsync, of which the disk's own time 
 reference server rewrites its whole file for each write, so that it gets a part of the writes.
 
 Then one server takes in `--resources` resources and a tenth as many memories, and answers at each
-power of ten on the way: the median round trip, the processor time that the server takes for a call,
-and its memory. `--resources 1000000` is the size of the promises; it takes five to ten minutes.
+power of ten on the way: the median round trip, the processor time that the server takes for a
+call, and its memory. `--resources 1000000` is the size of the promises; it takes five to ten
+minutes. `--url` puts it all on an empty PostgreSQL instead; the goals are for the round trip then.
 Exits with 1 when a goal is missed. Linux only (/proc).
 """
 
@@ -53,11 +54,11 @@ def record(number: int) -> dict[str, Any]:
     }
 
 
-async def writes(count: int, directory: Path) -> None:
+async def writes(count: int, directory: Path, url: str | None) -> None:
     """Single writes and batches over stdio."""
     from fastmcp import Client
 
-    async with Client(serving(directory)) as client:
+    async with Client(serving(directory, url)) as client:
         await client.call_tool("find_resources", {})
         pid = server_of(os.getpid())
 
@@ -128,17 +129,22 @@ def fsyncs(count: int, directory: Path) -> None:
     show(f"the disk alone: {count:,} appended lines, each synced", begun)
 
 
-def serving(directory: Path) -> Any:
-    """Starts our server on the SQLite file of a directory."""
+def serving(directory: Path, url: str | None) -> Any:
+    """Starts our server on the SQLite file of a directory, or on the database of a URL."""
     from fastmcp.client.transports import StdioTransport
 
     environment = {"OPSWRIGHT_STATE_DIR": str(directory), "PATH": os.environ["PATH"]}
+    if url is not None:
+        environment |= {
+            "OPSWRIGHT_KNOWLEDGE_URL": url,
+            "OPSWRIGHT_KNOWLEDGE_NAMESPACE": directory.name,
+        }
     return StdioTransport(
         sys.executable, ["-m", "opswright_knowledge"], env=environment, keep_alive=False
     )
 
 
-async def at_size(size: int, directory: Path) -> bool:
+async def at_size(size: int, directory: Path, url: str | None) -> bool:
     """Fill one server up to `size` and measure on the way; whether the goals are met."""
     from fastmcp import Client
 
@@ -146,7 +152,7 @@ async def at_size(size: int, directory: Path) -> bool:
     first: dict[str, float] = {}
     met = True
     stored = 0
-    async with Client(serving(directory)) as client:
+    async with Client(serving(directory, url)) as client:
         await client.call_tool("find_resources", {})
         pid = server_of(os.getpid())
         for goal in steps:
@@ -159,8 +165,9 @@ async def at_size(size: int, directory: Path) -> bool:
             print(f"\n{goal:,} resources, {each:.0f} µs each to add (server {cost:.0f} CPU-µs)")
             for name, calls in ways(goal, await deep(client, goal)).items():
                 p50, cpu = await timed(client, pid, calls)
-                growth = cpu / first.setdefault(name, max(cpu, 1.0))
-                good = cpu <= MOST_MS and growth <= MOST_GROWTH
+                spent = cpu if url is None else p50  # another process does a PostgreSQL's work
+                growth = spent / first.setdefault(name, max(spent, 1.0))
+                good = spent <= MOST_MS and growth <= MOST_GROWTH
                 met = met and good
                 missed = "" if good else "  MISSED"
                 print(f"  {name:28} p50 {p50:7.2f} ms   {cpu:6.2f} CPU-ms  x{growth:.1f}{missed}")
@@ -263,14 +270,15 @@ def main() -> None:
     parser.add_argument("--writes", type=int, default=1_000)
     parser.add_argument("--reference-writes", type=int, default=300)
     parser.add_argument("--resources", type=int, default=10_000)
+    parser.add_argument("--url", help="an empty PostgreSQL database, instead of SQLite")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="opswright-bench-") as name:
         directory = Path(name)
         fsyncs(arguments.writes, directory)
-        asyncio.run(writes(arguments.writes, directory))
+        asyncio.run(writes(arguments.writes, directory, arguments.url))
         asyncio.run(reference(arguments.reference_writes, directory))
         (directory / "size").mkdir()
-        met = asyncio.run(at_size(arguments.resources, directory / "size"))
+        met = asyncio.run(at_size(arguments.resources, directory / "size", arguments.url))
     sys.exit(not met)
 
 

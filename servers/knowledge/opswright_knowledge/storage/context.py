@@ -9,6 +9,7 @@ from opswright_core.errors import ConflictError
 from opswright_knowledge.addresses import key_of
 from opswright_knowledge.kept import kept
 from opswright_knowledge.records import ContextEntry, ContextScope, Operation, Recorded
+from opswright_knowledge.storage.names import MOST_NAMES
 from opswright_knowledge.storage.schema import context
 
 if TYPE_CHECKING:
@@ -60,9 +61,7 @@ class Context:
     ) -> tuple[list[ContextEntry], int]:
         """The values of a scope by key: at most `limit` + 1, and how many there are."""
         fits = [self._unit.own(context), context.c.scope == scope]
-        total = self._connection.execute(
-            select(func.count()).select_from(context).where(*fits)
-        ).scalar_one()
+        total = self._unit.counted(select(context.c.key).where(*fits))
         if after is not None:
             fits.append(context.c.key > after)
         asked = select(context).where(*fits).order_by(context.c.key).limit(limit + 1)
@@ -72,17 +71,19 @@ class Context:
     def scopes(
         self, *, after: str | None = None, limit: int = 50
     ) -> tuple[list[ContextScope], int]:
-        """The scopes that hold values, by name: at most `limit` + 1, and how many there are."""
+        """The scopes that hold values, by name: at most `limit` + 1, and how many (see `Names`).
+
+        The values of each are counted up to `MOST_NAMES` and one.
+        """
+        scopes, total = self._unit.names.beginning("scope", after=after, limit=limit)
+        return [self._scope(scope) for scope in scopes], total
+
+    def _scope(self, scope: str) -> ContextScope:
         c = context.c
-        asked = select(c.scope, func.count().label("count"), func.max(c.at).label("at"))
-        asked = asked.where(self._unit.own(context)).group_by(c.scope)
-        total = self._connection.execute(
-            select(func.count()).select_from(asked.subquery())
-        ).scalar_one()
-        if after is not None:
-            asked = asked.where(c.scope > after)
-        rows = self._connection.execute(asked.order_by(c.scope).limit(limit + 1)).mappings()
-        return [ContextScope.model_validate(dict(row)) for row in rows], total
+        fits = (self._unit.own(context), c.scope == scope)
+        latest = self._connection.execute(select(func.max(c.at)).where(*fits)).scalar_one()
+        count = self._unit.counted(select(c.key).where(*fits), MOST_NAMES)
+        return ContextScope(scope=scope, count=count, at=latest)
 
     def _at(self, scope: str, key: str) -> tuple[ColumnElement[bool], ...]:
         return self._unit.own(context), context.c.scope == scope, context.c.key == key

@@ -75,14 +75,12 @@ class Deployments:
     ) -> tuple[list[tuple[int, Deployment]], int]:
         """Deployments that fit, newest first, each with its place in the list.
 
-        Returns at most `limit` + 1, and how many there are.
+        Returns at most `limit` + 1, and how many there are (see `UnitOfWork.counted`).
         """
         c = deployments.c
         wanted = ((c.application, application), (c.environment, environment), (c.status, status))
         fits = [self._unit.own(deployments), *(col == v for col, v in wanted if v is not None)]
-        total = self._connection.execute(
-            select(func.count()).select_from(deployments).where(*fits)
-        ).scalar_one()
+        total = self._unit.counted(select(c.first_revision).where(*fits))
         if before is not None:
             fits.append(c.first_revision < before)
         asked = select(deployments).where(*fits).order_by(c.first_revision.desc()).limit(limit + 1)

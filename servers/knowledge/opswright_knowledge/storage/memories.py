@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
 
@@ -133,9 +133,15 @@ class Memories:
         total = self._unit.counted(select(memories.c.number).where(*fits))
         if before is not None:
             fits.append(memories.c.revision < before)
-        asked = select(memories).where(*fits).order_by(memories.c.revision.desc()).limit(limit + 1)
-        rows = self._connection.execute(asked).mappings()
-        return [RememberedMemory.model_validate(dict(row)) for row in rows], total
+        found: list[dict[str, Any]] = []
+        # Of its own and of all, each in the order of an index.
+        for whose in sorted({agent, EVERYBODY}) if agent is not None else [None]:
+            asked = select(memories).where(*fits)
+            asked = asked if whose is None else asked.where(memories.c.agent == whose)
+            asked = asked.order_by(memories.c.revision.desc()).limit(limit + 1)
+            found += map(dict, self._connection.execute(asked).mappings())
+        found.sort(key=lambda row: row["revision"], reverse=True)
+        return [RememberedMemory.model_validate(row) for row in found[: limit + 1]], total
 
     def count(self, agent: str, most: int) -> int:
         """How many memories an agent has, counted as far as `most` and one."""

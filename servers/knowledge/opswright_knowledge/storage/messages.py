@@ -1,16 +1,23 @@
 """Messages between agents. One to `*` is for all, and each reader acknowledges it alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Join, Select, bindparam, delete, insert, select
+from sqlalchemy import ColumnElement, Select, bindparam, delete, insert, select, update
 
 from opswright_core.canonical import digest
 from opswright_core.errors import BadInputError, NotFoundError
 from opswright_core.journal import new_id
 from opswright_knowledge.addresses import key_of
 from opswright_knowledge.kept import kept
-from opswright_knowledge.records import NOBODY, Message, MessageRecord, Operation, Recorded
+from opswright_knowledge.records import (
+    MOST_COUNTED,
+    NOBODY,
+    Message,
+    MessageRecord,
+    Operation,
+    Recorded,
+)
 from opswright_knowledge.storage.schema import acknowledgements, messages
 
 if TYPE_CHECKING:
@@ -58,38 +65,47 @@ class Messages:
     ) -> tuple[list[Message], int]:
         """Messages to an agent or to all, oldest first: at most `limit` + 1, and the total.
 
-        With `thread` those of all sides of that conversation, acknowledged or not.
+        With `thread` those of all sides of that conversation, acknowledged or not. The total is
+        counted as `UnitOfWork.counted` does.
         """
         m, a = messages.c, acknowledgements.c
-        to_all = (m.recipient == EVERYBODY) & (m.sender != recipient)
-        fits = [self._unit.own(messages), (m.recipient == recipient) | to_all]
         if thread is not None:
-            fits = [self._unit.own(messages), m.thread == thread]
-        elif unacknowledged_only:
-            fits.append(a.at.is_(None))
-        joined = _with_acknowledgement(recipient)
-        total = self._unit.counted(select(m.message_id).select_from(joined).where(*fits))
-        asked: Select[Any] = (
-            select(messages, a.at.label("acknowledged_at"))
-            .select_from(joined)
+            lists = [[self._unit.own(messages), m.thread == thread]]
+        else:
+            lists = self._inbox(recipient, unacknowledged_only)
+        parts = [
+            _beside_acknowledgement(recipient, messages, a.at.label("acknowledged_at"))
             .where(*fits, m.revision > after)
             .order_by(m.revision)
             .limit(limit + 1)
-        )
-        rows = self._connection.execute(asked).mappings()
-        return [Message.model_validate(dict(row)) for row in rows], total
+            for fits in lists
+        ]
+        found = [dict(row) for part in parts for row in self._connection.execute(part).mappings()]
+        found.sort(key=lambda row: row["revision"])
+        total = self._counted(recipient, lists, MOST_COUNTED)
+        return [Message.model_validate(row) for row in found[: limit + 1]], total
 
     def count(self, recipient: str, most: int) -> int:
-        """How many messages wait for an agent, counted as far as `most` and one."""
-        m, a = messages.c, acknowledgements.c
-        waiting = [
-            select(m.message_id)
-            .select_from(_with_acknowledgement(recipient))
-            .where(self._unit.own(messages), a.at.is_(None), m.recipient == name)
-            for name in (recipient, EVERYBODY)
+        """How many messages an agent has yet to acknowledge, counted up to `most` and one."""
+        return self._counted(recipient, self._inbox(recipient, unacknowledged_only=True), most)
+
+    def _inbox(self, recipient: str, unacknowledged_only: bool) -> list[list[ColumnElement[bool]]]:
+        """What its own messages fulfil, and those to all: apart, each is in an index's order."""
+        m, own = messages.c, self._unit.own(messages)
+        to_it = [own, m.recipient == recipient]
+        to_all = [own, m.recipient == EVERYBODY, m.sender != recipient]
+        if unacknowledged_only:
+            to_it.append(m.read_at.is_(None))
+            to_all.append(acknowledgements.c.at.is_(None))
+        return [to_it, to_all] if recipient != EVERYBODY else [to_it]
+
+    def _counted(
+        self, recipient: str, lists: Sequence[Sequence[ColumnElement[bool]]], most: int
+    ) -> int:
+        parts = [
+            _beside_acknowledgement(recipient, messages.c.revision).where(*fits) for fits in lists
         ]
-        waiting[1] = waiting[1].where(m.sender != recipient)
-        return min(sum(self._unit.counted(one, most) for one in waiting), most + 1)
+        return min(sum(self._unit.counted(part, most) for part in parts), most + 1)
 
     def acknowledge(self, message_ids: Sequence[str]) -> Recorded:
         """Note that messages were dealt with; again is no harm.
@@ -121,9 +137,30 @@ class Messages:
             own = {"namespace": self._unit.namespace, "at": at}
             rows = [{"message_id": m, "reader": reader, **own} for m, reader in fresh]
             self._connection.execute(insert(acknowledgements), rows)
+            self.note_read(rows)
         return Recorded(
             revision=self._unit.revision, count=len(wanted), unchanged=len(wanted) - len(fresh)
         )
+
+    def note_read(self, acknowledged: Sequence[Mapping[str, Any]]) -> None:
+        """Note (message_id, reader, at) on the messages whose recipient the reader is."""
+        c = messages.c
+        done = (
+            update(messages)
+            .where(
+                self._unit.own(messages),
+                c.message_id == bindparam("an_id"),
+                c.recipient == bindparam("a_reader"),
+            )
+            .values(read_at=bindparam("a_time"))
+        )
+        rows = [
+            {"an_id": one["message_id"], "a_reader": one["reader"], "a_time": one["at"]}
+            for one in acknowledged
+            if one["reader"] != EVERYBODY
+        ]
+        if rows:
+            self._connection.execute(done, rows)
 
     def prune(self, before: str, everybody: Sequence[str], *, dry_run: bool) -> int:
         """Drop messages that were acknowledged before a time; returns how many.
@@ -173,9 +210,8 @@ class Messages:
         return row
 
 
-def _with_acknowledgement(recipient: str) -> Join:
+def _beside_acknowledgement(reader: str, *columns: Any) -> Select[Any]:
+    """Columns of messages, each beside the acknowledgement of a reader, if there is one."""
     m, a = messages.c, acknowledgements.c
-    return messages.outerjoin(
-        acknowledgements,
-        (a.namespace == m.namespace) & (a.message_id == m.message_id) & (a.reader == recipient),
-    )
+    same = (a.namespace == m.namespace) & (a.message_id == m.message_id) & (a.reader == reader)
+    return select(*columns).select_from(messages.outerjoin(acknowledgements, same))

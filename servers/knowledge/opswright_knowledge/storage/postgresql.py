@@ -2,8 +2,10 @@
 
 import importlib.util
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import (
@@ -34,6 +36,9 @@ SCHEMA_LOCK = 0x6F707377_72696768
 CHANNEL = "opswright_knowledge"
 NEWS_SECONDS = 0.5
 
+MOST_PLACES = 255
+"""How many places of a word PostgreSQL surely keeps: its documents allow 256 (section 12.11)."""
+
 K1, B = 1.2, 0.75
 """BM25's parameters, as FTS5 has them."""
 
@@ -43,6 +48,8 @@ _ADVICE = {
     "28": "Correct the user and password in OPSWRIGHT_KNOWLEDGE_URL.",
     "3D000": "Create the database (createdb), or correct its name in OPSWRIGHT_KNOWLEDGE_URL.",
     "42501": "Grant the user CREATE and USAGE on the schema and all rights on its tables.",
+    "54": "Nothing was written. The names in a record (its type and id, a tag's key, a relation) "
+    "are too long together for an index of PostgreSQL; shorten them.",
     "53100": "Nothing was written. Free space on the database's disk and try again.",
     "53200": "Nothing was written. The database is out of memory; try again.",
     "53300": "It has too many connections; raise max_connections or put a pooler before it.",
@@ -193,8 +200,7 @@ class PostgreSQL:
 
     def phrased(self, phrases: Sequence[Sequence[str]], *, begun: bool) -> Select[Any]:
         """The number of each resource with every phrase; if `begun`, its last word may go on."""
-        star = ":*" if begun else ""
-        each = (" <-> ".join(f"'{word}'" for word in phrase) + star for phrase in phrases)
+        each = (_phrase(phrase, ":*" if begun else "") for phrase in phrases)
         return _matching("resource_words", " & ".join(f"({one})" for one in each))
 
     def explain(self, exc: Exception) -> OpswrightError:
@@ -225,8 +231,26 @@ def _idf(held: int, stored: int) -> float:
 
 
 def _vector(words: Sequence[str]) -> str:
-    """The words, which are letters and digits alone, with their places."""
-    return " ".join(f"'{word}':{place}" for place, word in enumerate(words, 1))
+    """The words, which are letters and digits alone, with their places.
+
+    PostgreSQL forgets the places of a word beyond `MOST_PLACES`, so where one is that frequent, the
+    pairs of words that follow each other are words of their own.
+    """
+    placed = " ".join(f"'{word}':{place}" for place, word in enumerate(words, 1))
+    if max(Counter(words).values(), default=0) <= MOST_PLACES:
+        return placed
+    return " ".join([placed, *sorted(set(_pairs(words)))])
+
+
+def _phrase(words: Sequence[str], star: str) -> str:
+    """A query for words next to each other, by their places or, without those, by pairs."""
+    placed = " <-> ".join(f"'{word}'" for word in words) + star
+    pairs = " & ".join(_pairs(words))
+    return f"({placed}) | ({pairs}{star})" if pairs else placed
+
+
+def _pairs(words: Sequence[str]) -> Iterator[str]:
+    return (f"'{one}~{following}'" for one, following in pairwise(words))
 
 
 def _matching(index: WordIndex, query: str, *, newest_first: bool = False) -> Select[Any]:

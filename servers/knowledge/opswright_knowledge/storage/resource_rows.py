@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, delete, insert, select, text, update
 
 from opswright_core.canonical import canonical_json
+from opswright_knowledge.storage.lookup import looked_up
 from opswright_knowledge.storage.schema import (
     owned,
     resource_relations,
@@ -160,7 +161,7 @@ def _key(row: Row) -> Row:
 
 
 def _tags(row: Row) -> Iterable[Row]:
-    return ({"key": key, "value": value} for key, value in row["tags"].items())
+    return ({"key": key, "value": looked_up(value)} for key, value in row["tags"].items())
 
 
 def _relations(row: Row) -> Iterable[Row]:

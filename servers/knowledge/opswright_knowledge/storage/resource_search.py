@@ -27,6 +27,7 @@ from opswright_core.canonical import canonical_json
 from opswright_core.errors import BadInputError
 from opswright_knowledge.records import Counts, Resource
 from opswright_knowledge.storage.full_text import has_words
+from opswright_knowledge.storage.lookup import looked_up
 from opswright_knowledge.storage.schema import (
     resource_counts,
     resource_relations,
@@ -153,7 +154,11 @@ class ResourceSearch:
         c = resource_tags.c
         key, equals, value = tag.partition("=")
         same = (self._unit.own(resource_tags), *_same_key(c), c.key == key)
-        return exists().where(*same, *([c.value == value] if equals else [])).correlate(resources)
+        return (
+            exists()
+            .where(*same, *([c.value == looked_up(value)] if equals else []))
+            .correlate(resources)
+        )
 
     def _called(self, name: str) -> Any:
         """A query for the numbers of what has an id or ARN: `OR` would use neither index."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 
 from opswright_core.errors import BadInputError, NotFoundError
 from opswright_knowledge.kept import RUN_BYTES, kept
@@ -63,8 +63,7 @@ class Runs:
         """Runs, newest first, each with its place: at most `limit` + 1, and how many there are."""
         c = runs.c
         own = self._unit.own(runs)
-        counting = select(func.count()).select_from(runs).where(own)
-        total = self._connection.execute(counting).scalar_one()
+        total = self._unit.counted(select(c.first_revision).where(own))
         columns = (c.run_id, c.goal, c.status, c.started_at, c.at, c.revision, c.first_revision)
         asked = select(*columns).where(own).order_by(c.first_revision.desc()).limit(limit + 1)
         if before is not None:

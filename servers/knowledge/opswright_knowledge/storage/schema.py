@@ -26,9 +26,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
+    text,
 )
 
-VERSIONS = ("0001", "0002", "0003", "0004", "0005")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """The versions of the schema, oldest first."""
 
 TEXT = Text().with_variant(Text(collation="C"), "postgresql")
@@ -166,7 +167,9 @@ deployments = Table(
     _text("started_at"),
     *_origin(),
     UniqueConstraint("namespace", "first_revision", name="deployments_order"),
-    Index("deployments_environment", "namespace", "environment"),
+    Index("deployments_application", "namespace", "application", "first_revision"),
+    Index("deployments_environment", "namespace", "environment", "first_revision"),
+    Index("deployments_status", "namespace", "status", "first_revision"),
     Index("deployments_where", "namespace", "application", "environment", "first_revision"),
 )
 
@@ -184,6 +187,7 @@ memories = Table(
     *_origin(),
     UniqueConstraint("namespace", "memory_id", name="memories_key"),
     Index("memories_agent", "namespace", "agent", "revision"),
+    Index("memories_newest", "namespace", "revision"),
     Index("memories_expires", "namespace", "expires_at"),
 )
 
@@ -196,6 +200,7 @@ context = Table(
     Column("value", JSON, nullable=False),
     *_origin(),
     Index("context_key", "namespace", "key"),
+    Index("context_at", "namespace", "scope", "at"),
 )
 
 messages = Table(
@@ -210,9 +215,18 @@ messages = Table(
     Column("data", JSON, nullable=False),
     _text("thread"),
     _text("in_reply_to", optional=True),
+    _text("read_at", optional=True),  # when its recipient acknowledged it; never of one to all
     *_origin(),
     Index("messages_sender", "namespace", "sender"),
     Index("messages_recipient", "namespace", "recipient", "revision"),
+    Index(
+        "messages_unread",
+        "namespace",
+        "recipient",
+        "revision",
+        sqlite_where=text("read_at IS NULL"),
+        postgresql_where=text("read_at IS NULL"),
+    ),
     Index("messages_thread", "namespace", "thread", "revision"),
 )
 

@@ -175,6 +175,7 @@ class Transfer:
             if not written:
                 self._unit.log("message", [(key, "updated")])
             self._connection.execute(insert(acknowledgements), fresh)
+            self._unit.messages.note_read(fresh)
         return written or bool(fresh)
 
     def _acknowledged(self, message_ids: Sequence[str]) -> dict[str, dict[str, str]]:
