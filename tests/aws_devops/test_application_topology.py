@@ -9,14 +9,14 @@ from tests.aws_devops.conftest import Agent
 from tests.aws_devops.test_explanation import BY_TYPE
 from tests.aws_devops.test_inventory import furnished as furnished
 
-from opswright_aws_devops.application_topology import (
+from opswright_aws_devops.drawing.application import application_as_mermaid, application_as_svg
+from opswright_aws_devops.graph.application_topology import (
     MOST_ARROWS,
     MOST_DRAWN,
     lay_out,
     tagged_nodes,
 )
-from opswright_aws_devops.drawing.application import application_as_mermaid, application_as_svg
-from opswright_aws_devops.graph import Graph
+from opswright_aws_devops.graph.graph import Graph
 from opswright_core.pages import BUDGET_BYTES
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from opswright_aws_devops.instance_setup import releases_policy
+from opswright_aws_devops.instances.setup import releases_policy
 from opswright_aws_devops.ownership import short_name
 from opswright_aws_devops.tools import web_tier
 from opswright_core.errors import EndpointError

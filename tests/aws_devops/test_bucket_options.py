@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from opswright_aws_devops.bucket_settings import BucketSettings, transitions
+from opswright_aws_devops.buckets.settings import BucketSettings, transitions
 from opswright_aws_devops.tools.bucket_options import Wanted, judge_options
 
 Clients = Callable[[str], Any]

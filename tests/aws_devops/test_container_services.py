@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from opswright_aws_devops.container_images import ecr_image, is_pinned
-from opswright_aws_devops.container_state import (
+from opswright_aws_devops.containers.images import ecr_image, is_pinned
+from opswright_aws_devops.containers.state import (
     ContainerService,
     ServiceState,
     Wanted,
     is_steady,
     judge_container_service,
 )
-from opswright_aws_devops.listeners import free_priority
-from opswright_aws_devops.task_definitions import check_size
+from opswright_aws_devops.containers.task_definitions import check_size
+from opswright_aws_devops.networking.listeners import free_priority
 from opswright_core.errors import BadInputError, ConflictError, OpswrightError
 
 Clients = Callable[[str], Any]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from opswright_aws_devops.backups import Source, choose
-from opswright_aws_devops.rds_parts import maintenance
+from opswright_aws_devops.databases.backups import Source, choose
+from opswright_aws_devops.databases.parts import maintenance
 from opswright_aws_devops.skills.restoring import moment
 from opswright_aws_devops.tools.aurora import AuroraCluster, judge_cluster
 from opswright_aws_devops.tools.restore import RestoredDatabase, judge_restored

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from opswright_aws_devops.layout import divide
+from opswright_aws_devops.networking.layout import divide
 from opswright_core.errors import BadInputError
 
 

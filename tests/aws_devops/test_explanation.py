@@ -9,9 +9,9 @@ from tests.aws_devops.conftest import Agent
 from tests.aws_devops.test_inventory import furnished as furnished
 from tests.denied import DeniedSessions
 
-from opswright_aws_devops.exposure import exposure_of, open_ports
-from opswright_aws_devops.graph import Graph
-from opswright_aws_devops.relations import ALSO_KNOWN_AS, RELATIONS
+from opswright_aws_devops.graph.exposure import exposure_of, open_ports
+from opswright_aws_devops.graph.graph import Graph
+from opswright_aws_devops.graph.relations import ALSO_KNOWN_AS, RELATIONS
 from opswright_aws_devops.resource_kinds import KINDS
 from opswright_aws_devops.server import create_server
 from opswright_aws_devops.tools.explanation import _WORDS

@@ -15,12 +15,12 @@ from tests.conftest import need
 
 from opswright_aws_devops.cloudformation.lint import is_installed, lint
 from opswright_aws_devops.cloudformation.templates import parsed
+from opswright_aws_devops.databases.parts import load_database
 from opswright_aws_devops.export.intent import Place
 from opswright_aws_devops.export.script.writing import FUNCTIONS
 from opswright_aws_devops.export.steps import BUILDERS
 from opswright_aws_devops.export.terraform import resource_type, snake_case
-from opswright_aws_devops.network_checks import Network, judge_network, load_network
-from opswright_aws_devops.rds_parts import load_database
+from opswright_aws_devops.networking.checks import Network, judge_network, load_network
 from opswright_aws_devops.server import create_server
 from opswright_aws_devops.tools.buckets import load_bucket
 from opswright_aws_devops.tools.databases import Database, judge_database

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from opswright_aws_devops.function_code import find_code
-from opswright_aws_devops.function_state import Function, FunctionState, Wanted, judge_function
+from opswright_aws_devops.functions.code import find_code
+from opswright_aws_devops.functions.state import Function, FunctionState, Wanted, judge_function
 from opswright_core.aws import AwsSessions
 from opswright_core.errors import BadInputError
 
@@ -314,7 +314,7 @@ def test_what_is_no_code_is_refused(
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInputError, match="has no files"):
         find_code(a, str(tmp_path / "empty"))
-    monkeypatch.setattr("opswright_aws_devops.function_code.MOST_BYTES", 3)
+    monkeypatch.setattr("opswright_aws_devops.functions.code.MOST_BYTES", 3)
     (tmp_path / "empty" / "a").write_text("abcd")
     with pytest.raises(BadInputError, match="put the ZIP file in S3"):
         find_code(a, str(tmp_path / "empty"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from opswright_aws_devops.queue_policies import send_statement
+from opswright_aws_devops.access.queue_policies import send_statement
 from opswright_aws_devops.tools.queues import DAY_SECONDS, Queue, judge_queue
 from opswright_aws_devops.tools.topics import Topic, Wanted, judge_topic
 from opswright_core.policy_documents import with_statement, without_statement

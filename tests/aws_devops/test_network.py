@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from opswright_aws_devops.layout import lay_out, overlapping, parse_cidr
+from opswright_aws_devops.networking.layout import lay_out, overlapping, parse_cidr
 from opswright_aws_devops.server import create_server
 from opswright_aws_devops.tools import network as network_tool
 from opswright_core.errors import BadInputError

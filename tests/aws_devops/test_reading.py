@@ -8,10 +8,10 @@ import pytest
 from fastmcp import Client
 from tests.denied import DeniedSessions
 
-from opswright_aws_devops.packet_filters import acl_allows, group_allows
+from opswright_aws_devops.networking.packet_filters import acl_allows, group_allows
+from opswright_aws_devops.networking.routing import next_hop, table_of
 from opswright_aws_devops.resource_kinds import KINDS
 from opswright_aws_devops.resource_kinds.reading import read_all
-from opswright_aws_devops.routing import next_hop, table_of
 from opswright_aws_devops.server import create_server
 from opswright_aws_devops.tools.availability import VpcState, judge
 from opswright_core.aws import Aws

@@ -14,9 +14,9 @@ from botocore.exceptions import ConnectionClosedError
 from fastmcp import Client
 from tests.aws_devops.conftest import Agent
 
-from opswright_aws_devops.container_releases import Deployed, choose_container, rollout
-from opswright_aws_devops.function_code import find_code
-from opswright_aws_devops.function_releases import fetch_package
+from opswright_aws_devops.containers.releases import Deployed, choose_container, rollout
+from opswright_aws_devops.functions.code import find_code
+from opswright_aws_devops.functions.releases import fetch_package
 from opswright_aws_devops.server import create_server
 from opswright_aws_devops.tools.container_updates import judge_release
 from opswright_core.aws import HERE, Aws, AwsSessions, AwsTarget

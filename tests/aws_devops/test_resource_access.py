@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from opswright_aws_devops.resource_access import callers, judge, judge_bucket, judge_function
+from opswright_aws_devops.access.resource_access import callers, judge, judge_bucket, judge_function
 
 OWN, OTHER = "123456789012", "210987654321"
 EVERYONE = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}

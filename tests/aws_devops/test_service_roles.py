@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 
-from opswright_aws_devops.roles import RoleState, ServiceRole, judge_role
-from opswright_aws_devops.statements import Statement, document, review_statements, trust_policy
+from opswright_aws_devops.access.roles import RoleState, ServiceRole, judge_role
+from opswright_aws_devops.access.statements import (
+    Statement,
+    document,
+    review_statements,
+    trust_policy,
+)
 from opswright_core.errors import BadInputError
 
 Clients = Callable[[str], Any]

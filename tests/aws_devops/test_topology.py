@@ -10,7 +10,7 @@ from tests.aws_devops.conftest import Agent
 
 from opswright_aws_devops.drawing.mermaid import as_mermaid
 from opswright_aws_devops.drawing.svg import as_svg
-from opswright_aws_devops.topology import Topology, VpcParts, lay_out
+from opswright_aws_devops.graph.topology import Topology, VpcParts, lay_out
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -9,7 +9,7 @@ from tests.aws_devops.conftest import Agent
 from tests.aws_devops.test_balancers_and_servers import self_signed
 
 from opswright_aws_devops.differences import Planned, differences, is_not
-from opswright_aws_devops.group_releases import Group
+from opswright_aws_devops.instances.group_releases import Group
 from opswright_aws_devops.tools.database_updates import CLASS, STANDBY, STORAGE, Now, judge_settings
 from opswright_aws_devops.tools.group_updates import judge_group
 from opswright_aws_devops.tools.listener_certificates import lost_domains

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from opswright_aws_devops.endpoint_checks import lets_in_https, short_name
-from opswright_aws_devops.layout import lay_out_ipv6
+from opswright_aws_devops.networking.endpoint_checks import lets_in_https, short_name
+from opswright_aws_devops.networking.layout import lay_out_ipv6
 from opswright_aws_devops.tools.ipv6 import Ipv6Network, State, judge_ipv6
 from opswright_aws_devops.tools.session_access import judge_server, lacking_services
 from opswright_core.errors import BadInputError

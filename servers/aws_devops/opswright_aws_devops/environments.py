@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from opswright_aws_devops.access.statements import Statement
 from opswright_aws_devops.lookup import must_exist
-from opswright_aws_devops.statements import Statement
 from opswright_core.aws import Aws
 from opswright_core.errors import BadInputError
 from opswright_core.redact import redact

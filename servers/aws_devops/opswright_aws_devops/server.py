@@ -5,17 +5,17 @@ from typing import Any
 
 from fastmcp import FastMCP
 
+from opswright_aws_devops.access.queue_policies import REMOVE_STATEMENT, StatementUndo
 from opswright_aws_devops.api import policy
-from opswright_aws_devops.bucket_policies import REMOVE_BUCKET_STATEMENT, BucketStatementUndo
-from opswright_aws_devops.bucket_settings import RESTORE_RULE, RuleUndo
+from opswright_aws_devops.buckets.policies import REMOVE_BUCKET_STATEMENT, BucketStatementUndo
+from opswright_aws_devops.buckets.settings import RESTORE_RULE, RuleUndo
 from opswright_aws_devops.cloudformation.stacks import RETURN_STACK
 from opswright_aws_devops.cloudformation.undo import StackUndo
 from opswright_aws_devops.dns.records import RESTORE_RECORD, RecordUndo
-from opswright_aws_devops.function_releases import RETURN_FUNCTION, FunctionUndo
-from opswright_aws_devops.group_releases import RETURN_TEMPLATE, TemplateUndo
-from opswright_aws_devops.instance_types import RETURN_TYPE, TypeUndo
+from opswright_aws_devops.functions.releases import RETURN_FUNCTION, FunctionUndo
+from opswright_aws_devops.instances.group_releases import RETURN_TEMPLATE, TemplateUndo
+from opswright_aws_devops.instances.types import RETURN_TYPE, TypeUndo
 from opswright_aws_devops.permissions import PERMISSIONS
-from opswright_aws_devops.queue_policies import REMOVE_STATEMENT, StatementUndo
 from opswright_aws_devops.skills import (
     access,
     building,

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from opswright_aws_devops.application_topology import LAYERS, ApplicationTopology, Box, Layer
 from opswright_aws_devops.drawing.mermaid import quoted
 from opswright_aws_devops.drawing.shapes import PAD, Rect, document, halo, label, path, rect, short
+from opswright_aws_devops.graph.application_topology import LAYERS, ApplicationTopology, Box, Layer
 
 WIDTH, HEIGHT, ACROSS, DOWN = 230, 44, 130, 22
 """Sizes of boxes and the gaps between them, in pixels."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from opswright_aws_devops.topology import Kind, Node, Subnet, Topology
+from opswright_aws_devops.graph.topology import Kind, Node, Subnet, Topology
 
 _SHAPES: dict[Kind, tuple[str, str]] = {
     "internet": ("((", "))"),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from opswright_aws_devops.drawing.shapes import PAD, Rect, document, halo, label, path, rect, short
-from opswright_aws_devops.topology import Edge, Kind, Node, Subnet, Topology
+from opswright_aws_devops.graph.topology import Edge, Kind, Node, Subnet, Topology
 
 COLUMN, BOX_HEIGHT, BAR_HEIGHT, GAP, HEAD = 310, 44, 46, 12, 40
 """Sizes in pixels."""

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from opswright_aws_devops.databases.parts import BACKUP_DAYS, maintenance
 from opswright_aws_devops.export.intent import Made, Place, named
 from opswright_aws_devops.export.model import Join, PublicParameter, Ref, Value
-from opswright_aws_devops.instance_setup import (
+from opswright_aws_devops.instances.setup import (
     IMAGE_PARAMETER,
     SESSION_MANAGER_POLICY,
     first_boot,
     launch_data,
 )
 from opswright_aws_devops.ownership import Request, short_name
-from opswright_aws_devops.rds_parts import BACKUP_DAYS, maintenance
 from opswright_aws_devops.tools.buckets import PRIVATE
 from opswright_aws_devops.tools.load_balancers import TLS_POLICY
 from opswright_aws_devops.tools.web_tier import CPU_PERCENT

@@ -5,8 +5,8 @@ from typing import Any
 
 from opswright_aws_devops.export.intent import Made, Place, camel, named
 from opswright_aws_devops.export.model import Ref, Value, Zone
-from opswright_aws_devops.layout import lay_out
-from opswright_aws_devops.routing import ANYWHERE
+from opswright_aws_devops.networking.layout import lay_out
+from opswright_aws_devops.networking.routing import ANYWHERE
 
 
 def network(prefix: str, a: Mapping[str, Any], place: Place) -> Made:

@@ -14,7 +14,7 @@ from opswright_aws_devops.export.applications import bucket, database, load_bala
 from opswright_aws_devops.export.intent import Made, Outputs, Place, camel
 from opswright_aws_devops.export.model import Assembly, Join, Value, references
 from opswright_aws_devops.export.networks import network, security_groups
-from opswright_aws_devops.instance_setup import find_architecture
+from opswright_aws_devops.instances.setup import find_architecture
 from opswright_aws_devops.tools.network import usable_zones
 from opswright_core.aws import Aws, AwsTarget
 from opswright_core.errors import BadInputError

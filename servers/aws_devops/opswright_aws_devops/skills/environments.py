@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from opswright_aws_devops.layout import divide
+from opswright_aws_devops.networking.layout import divide
 from opswright_aws_devops.skills.building import Name, Zones, gaps_of
 from opswright_core.agent.place import InRegion
 from opswright_core.agent.report import Memory, Outcome

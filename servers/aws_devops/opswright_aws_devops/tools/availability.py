@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from opswright_aws_devops import readiness
-from opswright_aws_devops.placement import VpcId, must_find_vpc
+from opswright_aws_devops.networking.placement import VpcId, must_find_vpc
+from opswright_aws_devops.networking.routing import next_hop, tables_of
 from opswright_aws_devops.resource_kinds import values_in
-from opswright_aws_devops.routing import next_hop, tables_of
 from opswright_core.aws import HERE, Aws, Target, tags_of
 from opswright_core.parallel import each
 from opswright_core.runtime import aws

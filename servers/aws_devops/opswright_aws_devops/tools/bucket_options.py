@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.bucket_policies import add_statement, has_statement
-from opswright_aws_devops.bucket_settings import (
+from opswright_aws_devops.buckets.policies import add_statement, has_statement
+from opswright_aws_devops.buckets.settings import (
     LEAST_IA_DAYS,
     ArchiveClass,
     BucketSettings,

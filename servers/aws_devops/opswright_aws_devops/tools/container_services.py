@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from opswright_aws_devops.container_images import about_image
-from opswright_aws_devops.container_parts import (
+from opswright_aws_devops.access.roles import ROLE, ServiceRole, make_role
+from opswright_aws_devops.containers.images import about_image
+from opswright_aws_devops.containers.parts import (
     CLUSTER,
     RULE,
     SCALING,
@@ -19,7 +20,7 @@ from opswright_aws_devops.container_parts import (
     log_group_name,
     target_group_name,
 )
-from opswright_aws_devops.container_state import (
+from opswright_aws_devops.containers.state import (
     ContainerService,
     Wanted,
     is_steady,
@@ -27,8 +28,13 @@ from opswright_aws_devops.container_state import (
     load_state,
     scaling_of,
 )
+from opswright_aws_devops.containers.task_definitions import (
+    Architecture,
+    Task,
+    check_size,
+    execution_statements,
+)
 from opswright_aws_devops.environments import Environment, read_secrets, refuse_secrets
-from opswright_aws_devops.listeners import EVERYTHING, Listener, free_priority, load_listener
 from opswright_aws_devops.log_groups import (
     LOG_GROUP,
     RetentionDays,
@@ -36,17 +42,16 @@ from opswright_aws_devops.log_groups import (
     make_log_group,
 )
 from opswright_aws_devops.lookup import must_exist
-from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
-from opswright_aws_devops.packet_filters import group_allows
-from opswright_aws_devops.placement import place
-from opswright_aws_devops.roles import ROLE, ServiceRole, make_role
-from opswright_aws_devops.routing import is_public, next_hop, table_of
-from opswright_aws_devops.task_definitions import (
-    Architecture,
-    Task,
-    check_size,
-    execution_statements,
+from opswright_aws_devops.networking.listeners import (
+    EVERYTHING,
+    Listener,
+    free_priority,
+    load_listener,
 )
+from opswright_aws_devops.networking.packet_filters import group_allows
+from opswright_aws_devops.networking.placement import place
+from opswright_aws_devops.networking.routing import is_public, next_hop, table_of
+from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
 from opswright_core.aws import HERE, Aws, AwsTarget, Target
 from opswright_core.changes import Action, ChangePlan, Scope, Work
 from opswright_core.errors import BadInputError

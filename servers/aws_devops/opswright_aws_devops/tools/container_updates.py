@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.container_images import about_image, ecr_image
-from opswright_aws_devops.container_parts import SERVICE, TASK
-from opswright_aws_devops.container_releases import (
+from opswright_aws_devops.containers.images import about_image, ecr_image
+from opswright_aws_devops.containers.parts import SERVICE, TASK
+from opswright_aws_devops.containers.releases import (
     Deployed,
     choose_container,
     find_revision,
@@ -17,11 +17,11 @@ from opswright_aws_devops.container_releases import (
     rollout,
     settings_of,
 )
-from opswright_aws_devops.container_state import scaling_of
+from opswright_aws_devops.containers.state import scaling_of
+from opswright_aws_devops.containers.task_definitions import check_size
 from opswright_aws_devops.differences import Difference, Planned, differences
 from opswright_aws_devops.environments import Environment, refuse_secrets
 from opswright_aws_devops.steps import send
-from opswright_aws_devops.task_definitions import check_size
 from opswright_core.aws import HERE, Aws, AwsTarget, Target
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
 from opswright_core.errors import BadInputError, ConflictError, OpswrightError

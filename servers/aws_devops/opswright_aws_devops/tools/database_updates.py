@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.differences import Difference, Planned, differences, is_not, literal
-from opswright_aws_devops.rds_parts import (
+from opswright_aws_devops.databases.parts import (
     BROKEN,
     INSTANCE,
     READY_SECONDS,
@@ -16,6 +15,7 @@ from opswright_aws_devops.rds_parts import (
     load_database,
     maintenance,
 )
+from opswright_aws_devops.differences import Difference, Planned, differences, is_not, literal
 from opswright_aws_devops.steps import send
 from opswright_aws_devops.tools.restore import DatabaseId
 from opswright_core.aws import HERE, Aws, AwsTarget, Target

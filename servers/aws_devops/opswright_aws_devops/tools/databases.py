@@ -4,9 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
-from opswright_aws_devops.placement import place
-from opswright_aws_devops.rds_parts import (
+from opswright_aws_devops.databases.parts import (
     BACKUP_DAYS,
     INSTANCE,
     SUBNET_GROUP,
@@ -21,6 +19,8 @@ from opswright_aws_devops.rds_parts import (
     undo_database,
     wait_available,
 )
+from opswright_aws_devops.networking.placement import place
+from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
 from opswright_core.aws import HERE, Aws, AwsTarget, Target
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
 from opswright_core.recorder import Recorder

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from opswright_aws_devops.ec2_parts import Ec2Maker, known_parts
-from opswright_aws_devops.endpoint_checks import (
+from opswright_aws_devops.networking.endpoint_checks import (
     HTTPS,
     Endpoint,
     Endpoints,
@@ -19,9 +18,10 @@ from opswright_aws_devops.endpoint_checks import (
     load_endpoints,
     short_name,
 )
+from opswright_aws_devops.networking.parts import Ec2Maker, known_parts
+from opswright_aws_devops.networking.placement import VpcId, must_find_vpc
+from opswright_aws_devops.networking.routing import next_hop, table_of
 from opswright_aws_devops.ownership import Request, ResourceName, outstanding
-from opswright_aws_devops.placement import VpcId, must_find_vpc
-from opswright_aws_devops.routing import next_hop, table_of
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, error_code, tags_of
 from opswright_core.changes import Action, ChangePlan, Scope, Work
 from opswright_core.errors import BadInputError, OpswrightError

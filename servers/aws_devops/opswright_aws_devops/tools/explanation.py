@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.exposure import exposure_of
-from opswright_aws_devops.graph import Graph, Step
+from opswright_aws_devops.access.resource_access import Exposure
+from opswright_aws_devops.graph.exposure import exposure_of
+from opswright_aws_devops.graph.graph import Graph, Step
+from opswright_aws_devops.graph.relations import KEY
+from opswright_aws_devops.graph.surroundings import load_graph, look_closer
 from opswright_aws_devops.ownership import NAME_TAG
-from opswright_aws_devops.relations import KEY
-from opswright_aws_devops.resource_access import Exposure
 from opswright_aws_devops.resource_kinds import Resource
-from opswright_aws_devops.surroundings import load_graph, look_closer
 from opswright_aws_devops.tools.inventory import Link, links, must_be_one
 from opswright_core.aws import HERE, Target
 from opswright_core.changes import load

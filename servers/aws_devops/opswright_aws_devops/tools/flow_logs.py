@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.bucket_policies import add_statement
+from opswright_aws_devops.access.roles import ROLE, ServiceRole, find_role, make_role
+from opswright_aws_devops.buckets.policies import add_statement
 from opswright_aws_devops.log_groups import (
     LOG_GROUP,
     RetentionDays,
@@ -17,9 +18,8 @@ from opswright_aws_devops.log_groups import (
     make_log_group,
 )
 from opswright_aws_devops.lookup import must_exist
+from opswright_aws_devops.networking.placement import VpcId, must_find_vpc
 from opswright_aws_devops.ownership import Maker, Request, ResourceName, key, outstanding
-from opswright_aws_devops.placement import VpcId, must_find_vpc
-from opswright_aws_devops.roles import ROLE, ServiceRole, find_role, make_role
 from opswright_aws_devops.steps import once_spread
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, Scope, Work

@@ -8,9 +8,9 @@ from pydantic import BaseModel, Field
 
 from opswright_aws_devops.differences import Planned, differences, literal
 from opswright_aws_devops.environments import Environment, refuse_secrets
-from opswright_aws_devops.function_code import FunctionCode, find_code
-from opswright_aws_devops.function_parts import FUNCTION, check_runtime
-from opswright_aws_devops.function_releases import (
+from opswright_aws_devops.functions.code import FunctionCode, find_code
+from opswright_aws_devops.functions.parts import FUNCTION, check_runtime
+from opswright_aws_devops.functions.releases import (
     HANDLER,
     MEMORY,
     RUNTIME,

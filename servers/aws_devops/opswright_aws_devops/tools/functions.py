@@ -4,9 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from opswright_aws_devops.access.roles import ROLE, ServiceRole, make_role
+from opswright_aws_devops.access.statements import Statements, review_statements
 from opswright_aws_devops.environments import Environment, read_secrets, refuse_secrets
-from opswright_aws_devops.function_code import FunctionCode, find_code
-from opswright_aws_devops.function_parts import (
+from opswright_aws_devops.functions.code import FunctionCode, find_code
+from opswright_aws_devops.functions.parts import (
     FUNCTION,
     SCHEDULE,
     TRIGGER,
@@ -17,7 +19,7 @@ from opswright_aws_devops.function_parts import (
     log_group_name,
     role_statements,
 )
-from opswright_aws_devops.function_state import Function, Wanted, judge_function, load_state
+from opswright_aws_devops.functions.state import Function, Wanted, judge_function, load_state
 from opswright_aws_devops.log_groups import (
     LOG_GROUP,
     RetentionDays,
@@ -25,10 +27,8 @@ from opswright_aws_devops.log_groups import (
     make_log_group,
 )
 from opswright_aws_devops.lookup import must_exist
+from opswright_aws_devops.networking.placement import place
 from opswright_aws_devops.ownership import Request, ResourceName, outstanding
-from opswright_aws_devops.placement import place
-from opswright_aws_devops.roles import ROLE, ServiceRole, make_role
-from opswright_aws_devops.statements import Statements, review_statements
 from opswright_core.aws import HERE, Aws, AwsTarget, Target
 from opswright_core.changes import Action, ChangePlan, Scope, Work
 from opswright_core.errors import BadInputError

@@ -5,14 +5,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from opswright_aws_devops.differences import Difference, Planned, differences, is_not
-from opswright_aws_devops.group_releases import (
+from opswright_aws_devops.instances.group_releases import (
     Group,
     load_group,
     newest_refresh,
     return_template,
     start_refresh,
 )
-from opswright_aws_devops.instance_setup import ImageName, choose_image, find_architecture
+from opswright_aws_devops.instances.setup import ImageName, choose_image, find_architecture
 from opswright_aws_devops.lookup import first, if_exists
 from opswright_aws_devops.steps import send
 from opswright_aws_devops.tools.scaling import GROUP, AsgName

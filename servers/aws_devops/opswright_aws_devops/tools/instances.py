@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.instance_profile import PROFILE, make_profile
-from opswright_aws_devops.instance_setup import (
+from opswright_aws_devops.access.roles import ROLE, find_role
+from opswright_aws_devops.instances.profile import PROFILE, make_profile
+from opswright_aws_devops.instances.setup import (
     NEWEST,
     ROOT_DISK_GB,
     ImageName,
@@ -14,9 +15,8 @@ from opswright_aws_devops.instance_setup import (
     launch_data,
 )
 from opswright_aws_devops.lookup import first, if_exists
+from opswright_aws_devops.networking.placement import place
 from opswright_aws_devops.ownership import Maker, Request, ResourceName, key, outstanding
-from opswright_aws_devops.placement import place
-from opswright_aws_devops.roles import ROLE, find_role
 from opswright_aws_devops.steps import once_spread
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, Scope, Work

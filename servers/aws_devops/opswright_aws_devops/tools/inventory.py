@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.graph import Edge, Graph
+from opswright_aws_devops.graph.graph import Edge, Graph
+from opswright_aws_devops.graph.surroundings import load_graph
 from opswright_aws_devops.resource_kinds import (
     KINDS,
     Items,
@@ -16,7 +17,6 @@ from opswright_aws_devops.resource_kinds import (
     in_vpc,
 )
 from opswright_aws_devops.resource_kinds.reading import Reading, read_kinds
-from opswright_aws_devops.surroundings import load_graph
 from opswright_core.aws import HERE, Aws, Target
 from opswright_core.errors import BadInputError, NotFoundError
 from opswright_core.pages import Page, page

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from opswright_aws_devops.ec2_parts import Ec2Maker, known_parts
-from opswright_aws_devops.layout import lay_out_ipv6
+from opswright_aws_devops.networking.layout import lay_out_ipv6
+from opswright_aws_devops.networking.parts import Ec2Maker, known_parts
+from opswright_aws_devops.networking.placement import VpcId, must_find_vpc
+from opswright_aws_devops.networking.routing import next_hop, table_of
 from opswright_aws_devops.ownership import Request
-from opswright_aws_devops.placement import VpcId, must_find_vpc
-from opswright_aws_devops.routing import next_hop, table_of
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, Scope, Work
 from opswright_core.errors import BadInputError

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from opswright_aws_devops.differences import Planned, literal
-from opswright_aws_devops.listeners import issued_certificate, load_listener
 from opswright_aws_devops.lookup import must_exist
+from opswright_aws_devops.networking.listeners import issued_certificate, load_listener
 from opswright_aws_devops.steps import send
 from opswright_core.aws import HERE, Aws, AwsTarget, Target
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work

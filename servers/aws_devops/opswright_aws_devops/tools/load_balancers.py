@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.listeners import issued_certificate
 from opswright_aws_devops.lookup import first, if_exists
+from opswright_aws_devops.networking.listeners import issued_certificate
+from opswright_aws_devops.networking.placement import VpcId, place
+from opswright_aws_devops.networking.routing import is_public
 from opswright_aws_devops.ownership import (
     Maker,
     Request,
@@ -15,8 +17,6 @@ from opswright_aws_devops.ownership import (
     outstanding,
     short_name,
 )
-from opswright_aws_devops.placement import VpcId, place
-from opswright_aws_devops.routing import is_public
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, Scope, Work
 from opswright_core.errors import BadInputError, OpswrightError

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from opswright_aws_devops.ec2_parts import Ec2Maker, known_parts
-from opswright_aws_devops.layout import SubnetLayout, lay_out, overlapping, parse_cidr
-from opswright_aws_devops.network_checks import Network, judge_network, load_network
+from opswright_aws_devops.networking.checks import Network, judge_network, load_network
+from opswright_aws_devops.networking.layout import SubnetLayout, lay_out, overlapping, parse_cidr
+from opswright_aws_devops.networking.parts import Ec2Maker, known_parts
+from opswright_aws_devops.networking.routing import ANYWHERE
 from opswright_aws_devops.ownership import Request, ResourceName, outstanding
-from opswright_aws_devops.routing import ANYWHERE
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, Scope, Work
 from opswright_core.errors import BadInputError, OpswrightError

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.api_parts import (
+from opswright_aws_devops.functions.apis import (
     BurstLimit,
     FunctionName,
     RateLimit,

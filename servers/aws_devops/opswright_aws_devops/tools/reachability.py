@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from opswright_aws_devops.lookup import must_exist
-from opswright_aws_devops.packet_filters import EPHEMERAL_PORTS, acl_allows, group_allows
-from opswright_aws_devops.routing import ANYWHERE, is_public, next_hop, table_of
+from opswright_aws_devops.networking.packet_filters import EPHEMERAL_PORTS, acl_allows, group_allows
+from opswright_aws_devops.networking.routing import ANYWHERE, is_public, next_hop, table_of
 from opswright_core.aws import HERE, Aws, Target
 from opswright_core.errors import BadInputError, NotFoundError
 from opswright_core.runtime import aws

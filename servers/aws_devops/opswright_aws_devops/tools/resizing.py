@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from opswright_aws_devops.differences import Planned
-from opswright_aws_devops.instance_types import (
+from opswright_aws_devops.instances.types import (
     INSTANCE,
     STATE_SECONDS,
     Server,

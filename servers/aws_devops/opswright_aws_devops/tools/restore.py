@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.backups import Point, Source, choose, find_source
-from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
-from opswright_aws_devops.rds_parts import (
+from opswright_aws_devops.databases.backups import Point, Source, choose, find_source
+from opswright_aws_devops.databases.parts import (
     BACKUP_DAYS,
     CLUSTER,
     INSTANCE,
@@ -22,6 +21,7 @@ from opswright_aws_devops.rds_parts import (
     undo_database,
     wait_available,
 )
+from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
 from opswright_aws_devops.tools.aurora import known_members
 from opswright_core.aws import HERE, Aws, AwsTarget, Target
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.ec2_parts import Ec2Maker, known_parts
+from opswright_aws_devops.networking.parts import Ec2Maker, known_parts
+from opswright_aws_devops.networking.placement import VpcId, must_find_vpc
 from opswright_aws_devops.ownership import Request, ResourceName, outstanding
-from opswright_aws_devops.placement import VpcId, must_find_vpc
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, Scope, Work
 from opswright_core.errors import BadInputError

@@ -4,9 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.lookup import must_exist
-from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
-from opswright_aws_devops.roles import (
+from opswright_aws_devops.access.roles import (
     ROLE,
     ServiceRole,
     find_role,
@@ -14,7 +12,13 @@ from opswright_aws_devops.roles import (
     load_role,
     make_role,
 )
-from opswright_aws_devops.statements import NAMES_SOURCE_ACCOUNT, Statements, review_statements
+from opswright_aws_devops.access.statements import (
+    NAMES_SOURCE_ACCOUNT,
+    Statements,
+    review_statements,
+)
+from opswright_aws_devops.lookup import must_exist
+from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
 from opswright_core.aws import HERE, Aws, Target
 from opswright_core.changes import Action, ChangePlan, Scope, Work
 from opswright_core.runtime import aws

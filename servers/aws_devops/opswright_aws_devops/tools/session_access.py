@@ -5,11 +5,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.endpoint_checks import lets_in_https, load_endpoints, short_name
-from opswright_aws_devops.instance_setup import SESSION_MANAGER_POLICY
+from opswright_aws_devops.instances.setup import SESSION_MANAGER_POLICY
 from opswright_aws_devops.lookup import if_exists
-from opswright_aws_devops.placement import VpcId, must_find_vpc
-from opswright_aws_devops.routing import next_hop, table_of
+from opswright_aws_devops.networking.endpoint_checks import (
+    lets_in_https,
+    load_endpoints,
+    short_name,
+)
+from opswright_aws_devops.networking.placement import VpcId, must_find_vpc
+from opswright_aws_devops.networking.routing import next_hop, table_of
 from opswright_core.aws import HERE, Aws, Target
 from opswright_core.runtime import aws
 from opswright_core.tools import read_tool

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from opswright_aws_devops.access.queue_policies import allow_topic, judge_allowed
 from opswright_aws_devops.lookup import if_exists
 from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
-from opswright_aws_devops.queue_policies import allow_topic, judge_allowed
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
 from opswright_core.errors import BadInputError

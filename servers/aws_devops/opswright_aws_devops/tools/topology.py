@@ -6,13 +6,13 @@ from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.application_topology import counted, load_application
 from opswright_aws_devops.drawing.application import application_as_mermaid, application_as_svg
 from opswright_aws_devops.drawing.mermaid import as_mermaid
 from opswright_aws_devops.drawing.png import as_png
 from opswright_aws_devops.drawing.svg import as_svg
-from opswright_aws_devops.placement import must_find_vpc
-from opswright_aws_devops.topology import Topology, lay_out, load_parts
+from opswright_aws_devops.graph.application_topology import counted, load_application
+from opswright_aws_devops.graph.topology import Topology, lay_out, load_parts
+from opswright_aws_devops.networking.placement import must_find_vpc
 from opswright_core.aws import HERE, Aws, AwsTarget, Target
 from opswright_core.errors import BadInputError, NotFoundError
 from opswright_core.parallel import time_limit

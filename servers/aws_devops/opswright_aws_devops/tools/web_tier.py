@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.instance_profile import PROFILE, make_profile
-from opswright_aws_devops.instance_setup import find_image, first_boot, launch_data
+from opswright_aws_devops.access.roles import ROLE
+from opswright_aws_devops.instances.profile import PROFILE, make_profile
+from opswright_aws_devops.instances.setup import find_image, first_boot, launch_data
 from opswright_aws_devops.lookup import first, if_exists, must_exist
+from opswright_aws_devops.networking.placement import place
 from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
-from opswright_aws_devops.placement import place
-from opswright_aws_devops.roles import ROLE
 from opswright_aws_devops.steps import once_spread, send
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from opswright_aws_devops.folders import walk
+from opswright_aws_devops.buckets.folders import walk
 from opswright_core.errors import BadInputError, ConflictError
 from opswright_core.local_paths import local_path
 

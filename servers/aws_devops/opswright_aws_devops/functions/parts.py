@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opswright_aws_devops.access.roles import ROLE, find_role
+from opswright_aws_devops.access.statements import Statement
 from opswright_aws_devops.log_groups import LOG_GROUP, find_log_group, log_group_arn
 from opswright_aws_devops.lookup import first, if_exists
 from opswright_aws_devops.ownership import Maker, Request, key
-from opswright_aws_devops.roles import ROLE, find_role
-from opswright_aws_devops.statements import Statement
 from opswright_aws_devops.steps import once_spread, send
 from opswright_core.aws import Aws, AwsTarget, tags_of
 from opswright_core.changes import ResourceRef

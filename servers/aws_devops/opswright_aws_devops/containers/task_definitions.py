@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from opswright_aws_devops.container_images import ecr_image
+from opswright_aws_devops.containers.images import ecr_image
 from opswright_core.errors import BadInputError
 
 Architecture = Literal["X86_64", "ARM64"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from opswright_aws_devops.function_code import MOST_ZIPPED_BYTES
+from opswright_aws_devops.functions.code import MOST_ZIPPED_BYTES
 from opswright_aws_devops.lookup import if_exists, must_exist
 from opswright_core.aws import Aws, AwsTarget, is_loopback
 from opswright_core.canonical import digest

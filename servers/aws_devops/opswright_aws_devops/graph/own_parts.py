@@ -4,8 +4,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from opswright_aws_devops.lookup import if_exists
-from opswright_aws_devops.relations import (
+from opswright_aws_devops.access.resource_access import (
+    Exposure,
+    callers,
+    judge,
+    judge_bucket,
+    judge_function,
+)
+from opswright_aws_devops.graph.relations import (
     BUCKET,
     FUNCTION,
     KEY,
@@ -15,13 +21,7 @@ from opswright_aws_devops.relations import (
     TABLE,
     TOPIC,
 )
-from opswright_aws_devops.resource_access import (
-    Exposure,
-    callers,
-    judge,
-    judge_bucket,
-    judge_function,
-)
+from opswright_aws_devops.lookup import if_exists
 from opswright_core.aws import Aws
 from opswright_core.errors import BadInputError
 from opswright_core.verdicts import Unread, attempt

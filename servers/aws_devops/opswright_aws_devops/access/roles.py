@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from opswright_aws_devops.access.statements import document, trust_policy
 from opswright_aws_devops.lookup import if_exists
 from opswright_aws_devops.ownership import Request
-from opswright_aws_devops.statements import document, trust_policy
 from opswright_aws_devops.steps import send
 from opswright_core.aws import Aws, AwsTarget, tags_of
 from opswright_core.changes import ResourceRef

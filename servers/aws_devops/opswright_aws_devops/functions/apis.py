@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from opswright_aws_devops.function_parts import allow_invoke
+from opswright_aws_devops.functions.parts import allow_invoke
 from opswright_aws_devops.lookup import first, if_exists, must_exist
 from opswright_aws_devops.ownership import NAME_TAG, Request
 from opswright_core.aws import Aws, AwsTarget

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from opswright_aws_devops.rds_parts import Kind, load_cluster, load_database
+from opswright_aws_devops.databases.parts import Kind, load_cluster, load_database
 from opswright_core.aws import Aws, is_absent
 from opswright_core.errors import BadInputError, NotFoundError
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from opswright_aws_devops.function_parts import find_trigger, load_function, log_group_name
+from opswright_aws_devops.functions.parts import find_trigger, load_function, log_group_name
 from opswright_aws_devops.log_groups import load_log_group
 from opswright_aws_devops.lookup import if_exists
 from opswright_core.aws import Aws

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from opswright_aws_devops.routing import next_hop, tables_of
+from opswright_aws_devops.networking.routing import next_hop, tables_of
 from opswright_core.aws import Aws, tags_of
 from opswright_core.text import clean
 from opswright_core.verdicts import Unread, attempt

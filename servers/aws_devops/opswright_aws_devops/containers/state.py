@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from opswright_aws_devops.container_parts import load_service
+from opswright_aws_devops.containers.parts import load_service
 from opswright_aws_devops.log_groups import load_log_group
 from opswright_aws_devops.lookup import must_exist
 from opswright_core.aws import Aws

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from opswright_aws_devops.instance_setup import SESSION_MANAGER_POLICY, releases_policy
+from opswright_aws_devops.access.roles import ServiceRole, make_role, put_policy
+from opswright_aws_devops.instances.setup import SESSION_MANAGER_POLICY, releases_policy
 from opswright_aws_devops.lookup import if_exists
 from opswright_aws_devops.ownership import Request
-from opswright_aws_devops.roles import ServiceRole, make_role, put_policy
 from opswright_aws_devops.steps import send
 from opswright_core.aws import Aws, AwsTarget, exists
 from opswright_core.changes import ResourceRef

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from opswright_aws_devops.graph import Graph
-from opswright_aws_devops.own_parts import NOT_READ, OWN_PARTS
-from opswright_aws_devops.relations import (
+from opswright_aws_devops.graph.graph import Graph
+from opswright_aws_devops.graph.own_parts import NOT_READ, OWN_PARTS
+from opswright_aws_devops.graph.relations import (
     BALANCER,
     CLUSTER,
     DB,

@@ -12,9 +12,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from opswright_aws_devops.applications import load_tagged
-from opswright_aws_devops.graph import Graph
+from opswright_aws_devops.graph.graph import Graph
+from opswright_aws_devops.graph.surroundings import load_graph, look_into
 from opswright_aws_devops.ownership import NAME_TAG
-from opswright_aws_devops.surroundings import load_graph, look_into
 from opswright_core.aws import Aws, tags_of
 from opswright_core.errors import NotFoundError
 from opswright_core.text import clean

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from opswright_aws_devops.routing import next_hop, tables_of
+from opswright_aws_devops.networking.routing import next_hop, tables_of
 from opswright_core.aws import Aws
 from opswright_core.verdicts import Check, check
 

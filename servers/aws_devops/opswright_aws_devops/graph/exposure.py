@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from opswright_aws_devops.graph import Graph
-from opswright_aws_devops.own_parts import OWN_PARTS
-from opswright_aws_devops.relations import SG, TABLES
-from opswright_aws_devops.resource_access import Exposure
-from opswright_aws_devops.routing import next_hop
+from opswright_aws_devops.access.resource_access import Exposure
+from opswright_aws_devops.graph.graph import Graph
+from opswright_aws_devops.graph.own_parts import OWN_PARTS
+from opswright_aws_devops.graph.relations import SG, TABLES
+from opswright_aws_devops.networking.routing import next_hop
 from opswright_core.addresses import is_world
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from opswright_aws_devops.container_images import EcrImage, ecr_image
-from opswright_aws_devops.folders import walk
+from opswright_aws_devops.buckets.folders import walk
+from opswright_aws_devops.containers.images import EcrImage, ecr_image
 from opswright_aws_devops.lookup import must_exist
 from opswright_core.aws import Aws
 from opswright_core.errors import BadInputError

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opswright_aws_devops.container_releases import number_of, remove_revision
+from opswright_aws_devops.access.roles import ROLE, find_role
+from opswright_aws_devops.containers.releases import number_of, remove_revision
 from opswright_aws_devops.log_groups import LOG_GROUP, find_log_group
 from opswright_aws_devops.lookup import first, if_exists
 from opswright_aws_devops.ownership import REQUEST_TAG, Maker, Request, key, short_name
-from opswright_aws_devops.roles import ROLE, find_role
 from opswright_aws_devops.steps import once_spread, send
 from opswright_core.aws import Aws, AwsTarget, tags_of
 from opswright_core.changes import ResourceRef

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opswright_aws_devops.relations import ALSO_KNOWN_AS, RELATIONS, SUBNET, TABLES
+from opswright_aws_devops.graph.relations import ALSO_KNOWN_AS, RELATIONS, SUBNET, TABLES
+from opswright_aws_devops.networking.routing import tables_of
 from opswright_aws_devops.resource_kinds import KINDS, Resource, as_resource, found_at
 from opswright_aws_devops.resource_kinds.reading import Read
-from opswright_aws_devops.routing import tables_of
 
 _PREFIXES = ("arn:", *(kind.prefix for kind in KINDS if kind.prefix))
 """What begins so is told apart from every other kind's."""

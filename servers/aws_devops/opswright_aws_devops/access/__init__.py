@@ -1,0 +1,1 @@
+"""Who may do what: roles of services, and policies of resources."""

@@ -1,0 +1,1 @@
+"""What is set and allowed on buckets, and what is brought into them."""

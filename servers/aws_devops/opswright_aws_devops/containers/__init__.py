@@ -1,0 +1,1 @@
+"""What a container service is made of, is, and runs."""

@@ -1,0 +1,1 @@
+"""What RDS databases are made of, and restored from."""

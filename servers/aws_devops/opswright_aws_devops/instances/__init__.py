@@ -1,0 +1,1 @@
+"""What servers are launched with, and what groups of them launch."""
