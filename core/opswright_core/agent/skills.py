@@ -30,6 +30,7 @@ mean (`search.Ranker`), so that one name does not outweigh a short task.
 """
 
 _REMOVALS = frozenset(tokens("delete remove destroy terminate drop purge wipe"))
+_ORDERS = frozenset(("deploy", "ship", "provision", "launch"))
 _LITERALS = re.compile(
     r"(?<!\S)(?:[a-z0-9]+:/|~|\.{1,2})?/\S+"  # a path or an address
     r"|\b(?:named|called)\s+\S+|\b[\w-]+[=:]\S+"
@@ -103,7 +104,8 @@ class SkillBook:
         """The skills that cover enough of a task's words, best first.
 
         Names, paths and numbers in the task say nothing about which skill it wants. A task that
-        removes is never given to a changing skill that does not speak of removing.
+        removes is never given to a changing skill that does not speak of removing, nor one that
+        begins with an order to a skill that only looks and has no such example.
         """
         return [
             hit
@@ -118,10 +120,17 @@ class SkillBook:
 
 
 def _is_opposite(task: str, skill: Skill) -> bool:
-    if skill.risk == "read" or not _REMOVALS & set(tokens(task)):
+    if skill.risk == "read":
+        order = _first_word(task)
+        return order in _ORDERS and order not in map(_first_word, skill.examples)
+    if not _REMOVALS & set(tokens(task)):
         return False
     words = " ".join((skill.name, skill.description, *skill.examples))
     return not _REMOVALS & set(tokens(words.replace("_", " ")))
+
+
+def _first_word(text: str) -> str:
+    return text.split(maxsplit=1)[0].lower() if text.strip() else ""
 
 
 def fill(

@@ -19,9 +19,10 @@ class Application(BaseModel):
         str | None,
         Field(description="Name of the application"),
         FromText(
-            r"\b(?:(?:versions?|deployments?|releases?) of|application|app)\s+(?:the\s+)?"
-            rf"{_NOT_A_NAME}([\w.\-]+)"
+            r"\b(?:(?:versions?|deployments?|releases?|builds?) (?:of|does|is)|application|app)"
+            rf"\s+(?:the\s+)?{_NOT_A_NAME}([\w.\-]+)"
         ),
+        FromText(r"^\s*([\w.\-]+):\s"),
     ] = None
     environment: Annotated[
         str | None,
@@ -37,6 +38,10 @@ class Application(BaseModel):
     "what was deployed last?",
     "what did we deploy last",
     "which version of the application runs in prod, and what was before it?",
+    "which version of the application runs in production?",
+    "what is the current version",
+    "which build is in prod right now",
+    "which version of it do we have in staging",
     "show the latest deployments",
     "which versions are deployed where",
     "which release is live in staging",

@@ -50,9 +50,11 @@ class Doer(BaseModel):
         str,
         Field(description="Name of the agent, like cicd"),
         FromText(
-            r"\b(?:did|has|had|by|of)\s+(?:the\s+)?(?!agent\b|you\b|we\b|it\b|they\b)"
+            r"\b(?:did|has|had|by|of)\s+(?:the\s+)?"
+            r"(?!agent\b|you\b|we\b|it\b|they\b|last\b|done\b|been\b)"
             r"([\w.\-]+?)(?:'s)?(?=\s+(?:agent|do\b|done|server|record|last|latest|recent)|\s*[?.!]*$)"
         ),
+        FromText(r"\bthe\s+(?!last\b|latest\b)([\w.\-]+?)(?:'s)?\s+(?:agent|server)\b"),
     ]
 
 
@@ -63,6 +65,7 @@ class Doer(BaseModel):
     "what has changed in the last 24 hours",
     "show the changes of the past 7 days",
     "what is new since Monday",
+    "what changed today",
 )
 async def tell_what_changed(worker: Worker, inputs: Since) -> Outcome:
     """Tell what was recorded as changed since a revision or a time, by whom."""
@@ -100,6 +103,7 @@ async def tell_what_changed(worker: Worker, inputs: Since) -> Outcome:
     "what did cicd do last",
     "what has the security agent done recently",
     "show the last actions of the metrics agent",
+    "what has the metrics agent been doing",
 )
 async def tell_last_actions(worker: Worker, inputs: Doer) -> Outcome:
     """Tell what an agent did and recorded in its most recent run."""

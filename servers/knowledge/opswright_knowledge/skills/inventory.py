@@ -15,6 +15,21 @@ OWNER_WORDS = ("owner", "team", "squad", "contact", "maintainer", "department", 
 """Tags and attributes that name an owner, as tagging guides of the clouds call them."""
 
 
+_KIND = (
+    r"(?:load\s+balancer|balancer|database|instance|server|function|bucket|queue|topic|cluster|"
+    r"service|volume|subnet|vpc|security\s+group|gateway|certificate|table|role|resource)"
+)
+_ABOUT = (
+    r"owns?|owner\s+of|responsible\s+for|maintains?|depends?\s+on|relies\s+on|rely\s+on|uses|"
+    r"deleting|deleted?"
+)
+_A_NAME = (
+    rf"(?!(?:this|that|the|it|and|or|is|are|what|who|an?|in|on|of|to|with|for|goes|go|here)\b|{_KIND}\b)"
+    r"([\w][\w.\-]*?)"
+)
+"""A name that stands where one is expected, and is no word of the question."""
+
+
 class Place(BaseModel):
     """Where, and what kind; all are optional."""
 
@@ -47,11 +62,20 @@ class Subject(BaseModel):
             r"|(?<=named\s)\S+?|(?<=called\s)\S+?)"
             r"(?=[\s,;?!.]|$)"
         ),
+        FromText(
+            rf"\b(?:{_ABOUT})\s+(?:the\s+)?(?:{_KIND}\s+)?{_A_NAME}(?=[,;?!.]*(?:\s+and\b|\s*$))"
+        ),
+        FromText(rf"\b{_KIND}\s+(?:is\s+)?{_A_NAME}(?=[,;?!.]*(?:\s|$))"),
+        FromText(rf"\bit\s+is\s+(?:the\s+)?(?:{_KIND}\s+)?{_A_NAME}(?=[.?!]*\s*$)"),
     ]
 
 
 @skill(
     "what do we run in the region eu-west-1?",
+    "which instances do we run in eu-west-1",
+    "what resources exist in eu-west-1",
+    "what have we got in eu-west-1",
+    "list everything in eu-west-1",
     "what is running in this account",
     "list the resources we have in account 123456789012",
     "which resources are tagged team=web",
@@ -100,6 +124,9 @@ async def find_dependents(worker: Worker, inputs: Subject) -> Outcome:
 @skill(
     "who owns this balancer and what depends on it?",
     "who is the owner of sg-0abc123",
+    "who is responsible for the balancer",
+    "who owns it and what relies on it",
+    "who maintains the queue",
     "which team owns the database and who is responsible for it",
     "whose instance is i-0abc123",
 )
