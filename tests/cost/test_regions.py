@@ -101,5 +101,7 @@ async def test_buckets_are_counted_once_and_where_they_are(
 async def test_waste_is_searched_everywhere_when_the_task_says_so(
     ask: Callable[..., Any], spare_volumes: dict[str, str]
 ) -> None:
-    report = await ask("handle_task", task="find unused resources that cost money in all regions")
+    report = await ask(
+        "handle_task", task="find unused resources that cost money in all regions", wait_seconds=50
+    )
     assert report["outputs"]["total"] == 3

@@ -133,7 +133,7 @@ def test_a_step_is_approved_from_another_process_and_the_live_run_goes_on(
         change_id = known.value["change_id"]
         code, _ = ask(home, "approve", run_id if by == "run" else change_id)
         assert code == 0, asked
-    assert running.end() == 0
+    assert running.end() == 0, running.events[-1]
     assert sorted(calls(things)) == ["beside", "one", "two"]
 
 
