@@ -11,7 +11,7 @@ from opswright_aws_devops.review.rules import RULES
 
 ONE_NAT = Rule(
     "one-nat-gateway", "availability", "medium", "All subnets share one NAT gateway",
-    "Make one in each zone, with a route table of its own", "AWS Well-Architected REL02-BP02",
+    "Make one in each zone, with a route table of its own", "AWS Well-Architected REL10-BP01",
     {}, lambda _: None,
 )  # fmt: skip
 ALONE = Rule(
