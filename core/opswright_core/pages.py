@@ -41,7 +41,8 @@ def page(
 
     Raises BadInputError for a cursor made up, or of a list that has changed since.
     """
-    start = 0 if cursor is None else _start(cursor, items)
+    state = "" if cursor is None else _state(items)
+    start = 0 if cursor is None else _start(cursor, state, len(items))
     taken: list[T] = []
     size = 0
     for item in items[start : start + limit]:
@@ -50,16 +51,16 @@ def page(
             break
         taken.append(item)
     end = start + len(taken)
-    following = f"{_state(items)}-{end}" if end < len(items) else None
+    following = f"{state or _state(items)}-{end}" if end < len(items) else None
     return Page(
         items=taken, total=len(items), summary=summary, cursor=following, unread=list(unread)
     )
 
 
-def _start(cursor: str, items: Sequence[Any]) -> int:
+def _start(cursor: str, state: str, total: int) -> int:
     made_for, _, position = cursor.partition("-")
-    is_place = bool(re.fullmatch(r"[0-9]{1,9}", position)) and int(position) < len(items)
-    if not is_place or made_for != _state(items):
+    is_place = bool(re.fullmatch(r"[0-9]{1,9}", position)) and int(position) < total
+    if not is_place or made_for != state:
         raise BadInputError(
             "This cursor does not fit: the list has changed since. Call again without a cursor."
         )
