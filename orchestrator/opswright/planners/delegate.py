@@ -1,13 +1,12 @@
 """A plan of one step: hand the whole request to the agent whose skill fits it best."""
 
 import asyncio
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from opswright.plan import Plan, Risk, Step
-from opswright.planners.goals import asks_for_change, does, orders
+from opswright.planners.goals import asks_for_change, does, orders, words_of
 from opswright.planners.words import without_values
 from opswright.registry import Agent, AgentDownError, OutcomeUnknownError, silent
 
@@ -101,8 +100,7 @@ class _Wording:
 
 
 def _first_word(text: str) -> str:
-    words = re.findall(r"[a-z]+", text.lower().removeprefix("please "))
-    return words[0] if words else ""
+    return next(iter(words_of(text)), "")
 
 
 def _likeness(request: str, skill: Mapping[str, Any]) -> float:
@@ -111,13 +109,9 @@ def _likeness(request: str, skill: Mapping[str, Any]) -> float:
     An agent's own claim is the share of the request's words that it knows. This tells agents apart
     that know them all; so every word counts here, "what do we run" is all there is to go by.
     """
-    words = _words(request)
-    others = [_words(example) for example in skill["examples"]]
+    words = set(words_of(without_values(request)))
+    others = [set(words_of(without_values(example))) for example in skill["examples"]]
     return max((len(words & other) / (len(words | other) or 1) for other in others), default=0.0)
-
-
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"[a-z]+", without_values(text).lower()))
 
 
 async def _fit(agent: Agent, request: str, wording: _Wording) -> tuple[float, str]:

@@ -62,9 +62,15 @@ def orders(agents: Mapping[str, Agent]) -> frozenset[str]:
             if tool.name not in COMMON_TOOLS and tool.risk != "record":
                 said[tool.risk != "read"].add(tool.name.partition("_")[0])
         for skill in agent.card.get("skills", []):
-            firsts = (re.match(r"[a-z]+", e.lower()) for e in skill["examples"])
-            said[skill["risk"] != "read"].update(first.group() for first in firsts if first)
+            said[skill["risk"] != "read"].update(
+                word for example in skill["examples"] for word in words_of(example)[:1]
+            )
     return _CHANGING | (said[True] - said[False] - _QUESTIONS - _ARTICLES)
+
+
+def words_of(text: str) -> list[str]:
+    """A request's words in lower case; a «please» at its beginning is none of them."""
+    return re.findall(r"[a-z]+", text.lower().removeprefix("please "))
 
 
 def does(text: str, description: str) -> bool:
@@ -72,14 +78,13 @@ def does(text: str, description: str) -> bool:
 
     «make» and «add» may ask for anything that is made; «scale» or «restore» only for what says so.
     """
-    words = re.findall(r"[a-z]+", text.lower().removeprefix("please "))
-    altering = set(words[:1]) & _ALTERING
+    altering = _ALTERING.intersection(words_of(text)[:1])
     return not altering or not set(tokens(" ".join(altering))).isdisjoint(tokens(description))
 
 
 def asks_for_change(text: str, verbs: Collection[str]) -> bool:
     """Whether a text orders a change: it has one of the verbs (`orders`) and is no question."""
-    words = re.findall(r"[a-z]+", text.lower().removeprefix("please "))
+    words = words_of(text)
     return bool(words) and words[0] not in _QUESTIONS and not set(verbs).isdisjoint(words)
 
 
