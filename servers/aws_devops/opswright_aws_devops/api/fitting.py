@@ -13,9 +13,9 @@ from opswright_core.search import tokens
 
 _ASKING = {
     "read": "list describe get show which what who check see look lookup find read fetch view "
-    "search query tail count exist have is are how much batchget scan select filter",
+    "search query tail count exist have is are how much scan select filter",
     "create": "create make put add new build launch request register allocate set up publish "
-    "record schedule issue define import copy share batchwrite restore open give",
+    "record schedule issue define import copy share restore open give",
     "change": "modify update change put set edit rename resize increase decrease scale adjust "
     "configure replace rotate move extend grow upgrade share tag enable disable turn block",
     "delete": "delete remove terminate purge deregister destroy drop release revoke cancel "
