@@ -9,14 +9,12 @@ STATEMENTS = (
     "DROP INDEX IF EXISTS resource_relations_target",
     "CREATE INDEX resource_relations_target ON resource_relations (namespace, target, type, id)",
     "CREATE INDEX IF NOT EXISTS messages_sender ON messages (namespace, sender)",
-    "CREATE INDEX IF NOT EXISTS deployments_environment ON deployments (namespace, environment)",
     "CREATE INDEX IF NOT EXISTS context_key ON context (namespace, key)",
 )
 MANY = "1000000 1000000"
 STATISTICS = {
     "resource_relations_target": ("resource_relations", f"{MANY} 10 5 1"),
     "messages_sender": ("messages", f"{MANY} 10000"),
-    "deployments_environment": ("deployments", f"{MANY} 100000"),
     "context_key": ("context", f"{MANY} 10"),
 }
 """For SQLite's planner, as in version 0004."""

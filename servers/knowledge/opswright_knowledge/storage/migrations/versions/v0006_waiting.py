@@ -50,7 +50,6 @@ def upgrade() -> None:
         "a.namespace = messages.namespace AND a.message_id = messages.message_id "
         "AND a.reader = messages.recipient) WHERE recipient <> '*'"
     )
-    connection.exec_driver_sql("DROP INDEX IF EXISTS deployments_environment")  # had no order
     for index, columns in INDEXES.items():
         connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {index} ON {columns}")
     _shorten_tags()
