@@ -11,6 +11,7 @@ from typing import Any
 
 from opswright_core.cloud_errors import ACTION, BAD_CREDENTIALS, PERMISSION
 from opswright_core.errors import ThrottledError
+from opswright_core.not_yet import SPREAD_SECONDS, is_not_yet, pause_seconds
 from opswright_core.parallel import refuse_late
 from opswright_core.permissions import action_of
 
@@ -23,6 +24,8 @@ LONGEST_PAUSE_SECONDS = 20.0
 """Of botocore's standard and adaptive retries: a random share of 2^(attempt - 1), 20 at most."""
 
 _DEADLINE = "opswright_deadline"
+_NOT_YET = "opswright_not_yet"
+"""Since when AWS has not known what a call needs."""
 
 
 class ClientEvents:
@@ -60,19 +63,44 @@ class ClientEvents:
         caught_exception: Exception | None,
         request_dict: dict[str, Any],
         **_: Any,
-    ) -> None:
-        """Raise what went wrong, instead of a pause that could go on beyond the deadline."""
+    ) -> float | None:
+        """The pause before a call that came too early is sent again; None leaves it to botocore.
+
+        Raises what went wrong, instead of a pause that could go on beyond the deadline.
+        """
         from botocore.exceptions import ClientError
 
+        if response is not None and "Error" in response[1]:
+            again = self._too_early(response[1]["Error"], operation.name, attempts, request_dict)
+            if again is not None:
+                return again
         pause = min(2.0 ** (attempts - 1), LONGEST_PAUSE_SECONDS)
         if self._clock() + pause <= request_dict["context"].get(_DEADLINE, float("inf")):
-            return
+            return None
         if caught_exception is not None:
             raise caught_exception
         _http, parsed = response
         if "Error" in parsed:
             self._note(parsed, operation)
             raise ClientError(parsed, operation.name)
+        return None
+
+    def _too_early(
+        self, error: dict[str, Any], operation: str, attempt: int, request: dict[str, Any]
+    ) -> float | None:
+        """The pause until what this change has made is known; None for any other refusal."""
+        if not is_not_yet(operation, error, request):
+            return None
+        now, context = self._clock(), request["context"]
+        if now - context.setdefault(_NOT_YET, now) > SPREAD_SECONDS:
+            error["Message"] = (
+                f"{error.get('Message', '')} (This change has made it, and AWS did not know it "
+                f"within {SPREAD_SECONDS:.0f} s: repeat the call to go on.)"
+            )
+            return None
+        pause = pause_seconds(attempt)
+        context[_DEADLINE] = now + pause + CALL_SECONDS
+        return pause
 
     def _note(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
         """In a refused answer, say which action it was in IAM's words; note bad credentials."""

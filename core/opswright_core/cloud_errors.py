@@ -65,6 +65,9 @@ _THROTTLED = {
     "ProvisionedThroughputExceededException",
     "BandwidthLimitExceeded",
 }
+ABSENT = re.compile(r"NotFound|NoSuch|NonExistent|DoesNotExist|^404$")
+"""Codes that mean «there is no such thing»."""
+
 _GAPS = re.compile(
     r"not (?:been |yet )?implemented|NotImplementedError|not yet supported|NotYetImplemented", re.I
 )
@@ -115,7 +118,7 @@ def error_code(exc: BaseException) -> str:
 
 def is_absent(exc: BaseException) -> bool:
     """Whether an error means «there is no such thing» (NotFound, NoSuch…, DoesNotExist, 404)."""
-    return bool(re.search(r"NotFound|NoSuch|NonExistent|DoesNotExist|^404$", error_code(exc)))
+    return bool(ABSENT.search(error_code(exc)))
 
 
 def _about_credentials(exc: Exception, botocore: Any) -> str | None:

@@ -1,12 +1,13 @@
 """Journals what a change does, step by step, so that it can be resumed and undone."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from opswright_core.aws import translate
 from opswright_core.changes import Record, ResourceRef
 from opswright_core.errors import EndpointError, OpswrightError
+from opswright_core.not_yet import having_made
 from opswright_core.runtime import Runtime, stop_signal
 from opswright_core.undo import UndoStep
 
@@ -77,18 +78,23 @@ class Recorder:
         self._steps[name] = {**done, "done": True}
         return result
 
+    def _is_stopped(self) -> bool:
+        return self._stop is not None and self._stop.is_set()
+
     def _heed_stop(self, when: str) -> None:
-        if self._stop is not None and self._stop.is_set():
+        if self._is_stopped():
             raise OpswrightError(f"Stopped on request {when}. Nothing further was sent.")
 
     def _send(self, name: str, send: Callable[[], Any], *, in_doubt: bool) -> Any:
         """Send. Only what was surely refused leaves nothing to undo.
 
-        A lost answer or a defect after sending keeps its inverse, and so does a refusal of a second
-        attempt, which says nothing about the first.
+        What earlier steps made may be unknown to AWS for a while; a call that finds it so is sent
+        again (`not_yet`). A lost answer or a defect after sending keeps its inverse, and so does a
+        refusal of a second attempt, which says nothing about the first.
         """
         try:
-            return send()
+            with having_made(self._made(), self._is_stopped):
+                return send()
         except Exception as exc:
             error = translate(exc)
             if isinstance(error, OpswrightError) and not isinstance(error, EndpointError):
@@ -97,6 +103,12 @@ class Recorder:
                 if not in_doubt:
                     self._steps.pop(name, None)
             raise
+
+    def _made(self) -> Iterator[Any]:
+        """The ids and names in this change's steps, of which one may be unknown to AWS yet."""
+        for step in self._steps.values():
+            yield step.get("result")
+            yield [inverse["args"].get("params") for inverse in step.get("undo", [])]
 
     def wait(
         self,

@@ -23,6 +23,7 @@ from opswright_core.errors import (
     EndpointError,
     ThrottledError,
 )
+from opswright_core.not_yet import LONGEST_PAUSE_SECONDS, SPREAD_SECONDS, having_made
 from opswright_core.pages import Page, page
 from opswright_core.regions import WideTarget, over_regions
 from opswright_core.runtime import aws
@@ -131,6 +132,22 @@ def test_a_throttled_call_ends_within_its_deadline_and_says_what_to_do(
     assert "call again in a minute" in str(error)
     assert clock.now - 1000 <= CALL_SECONDS
     assert 1 < endpoint.calls < 6
+
+
+def test_what_a_change_has_made_is_waited_for_so_long_and_the_error_says_so(
+    refusing: Callable[[str], Endpoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint, clock = refusing("InvalidVpcID.NotFound"), Clock()
+    monkeypatch.setattr("time.sleep", clock.sleep)
+    create = watched(clock).client("ec2").create_subnet
+    subnet = {"VpcId": "vpc-1a", "CidrBlock": "10.0.0.0/24"}
+    with having_made(["vpc-1a"], lambda: False):
+        error = refused(lambda: create(**subnet))
+    assert "did not know it within 90 s: repeat the call" in str(error)
+    assert SPREAD_SECONDS < clock.now - 1000 <= SPREAD_SECONDS + LONGEST_PAUSE_SECONDS
+    before = endpoint.calls
+    refused(lambda: create(**subnet))
+    assert endpoint.calls == before + 1, "what this change did not make is not waited for"
 
 
 def test_a_call_that_waited_too_long_for_its_turn_is_not_sent(

@@ -1,0 +1,98 @@
+"""Whether AWS refused a call because it does not know yet what the change under way has just made.
+
+AWS is eventually consistent: an id that one call returned may be unknown to the next one for some
+seconds ("Ensuring idempotency and eventual consistency in Amazon EC2", "Troubleshoot IAM"). Such a
+call had no effect and may be sent again. A true «not found» looks the same but for the id: it names
+what this change did not make, and is told at once.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from opswright_core.cloud_errors import ABSENT
+
+SPREAD_SECONDS = 90.0
+"""How long a call is sent again. AWS names no limit; IAM's news take about a minute."""
+
+LONGEST_PAUSE_SECONDS = 5.0
+
+_PRINCIPAL = re.compile(r"invalid principal", re.IGNORECASE)
+_READS_AND_REMOVES = re.compile(
+    r"(Describe|Get|List|Head|Search|Lookup|BatchGet|Delete|Detach|Disassociate|Remove|Terminate|"
+    r"Deregister|Revoke|Release|Untag|Cancel|Stop)"
+)
+"""What is absent is an answer to these, which those who call them reckon with."""
+
+_made: ContextVar[frozenset[str]] = ContextVar("opswright_made_here", default=frozenset())
+_stopped: ContextVar[Callable[[], bool]] = ContextVar("opswright_made_until", default=bool)
+
+
+@contextmanager
+def having_made(values: Iterable[Any], stopped: Callable[[], bool]) -> Iterator[None]:
+    """Within the block, and in threads of `each`, AWS may not know these ids and names yet.
+
+    Once `stopped` answers yes, nothing is sent again.
+    """
+    until = _stopped.set(stopped)
+    token = _made.set(frozenset(word for value in values for word in _words(value)))
+    try:
+        yield
+    finally:
+        _made.reset(token)
+        _stopped.reset(until)
+
+
+def is_not_yet(operation: str, error: dict[str, Any], request: dict[str, Any]) -> bool:
+    """Whether a refused call only came too early.
+
+    `error` is botocore's (Code, Message), `request` its request before it is signed. What the
+    message names of the request has to be made here; when it names nothing, what the request names.
+    """
+    made, message = _made.get(), str(error.get("Message", ""))
+    if not made or _stopped.get()() or _READS_AND_REMOVES.match(operation):
+        return False
+    if not (ABSENT.search(str(error.get("Code", ""))) or _PRINCIPAL.search(message)):
+        return False
+    sent = set(_sent(request))
+    named = {word for word in sent if _names(message, word)}
+    return any(_names(word, own) for word in named or sent for own in made)
+
+
+def pause_seconds(attempt: int) -> float:
+    """The pause after an attempt, counted from 1."""
+    return min(0.2 * 2.0 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
+
+
+def _sent(request: dict[str, Any]) -> Iterator[str]:
+    """The ids and names that a request carries, in its path, its query or its body."""
+    yield from _words(str(request.get("url_path", "")).split("/"))
+    yield from _words(request.get("query_string"))
+    body = request.get("body")
+    if isinstance(body, bytes | str):
+        try:
+            body = json.loads(body)
+        except ValueError:  # XML, or a file
+            body = re.findall(r"[\w:./-]+", body) if isinstance(body, str) else None
+    yield from _words(body)
+
+
+def _words(value: Any) -> Iterator[str]:
+    """The texts inside a value that are long enough to be an id or a name."""
+    if isinstance(value, str):
+        if len(value) > 2:
+            yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _words(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _words(inner)
+
+
+def _names(text: str, word: str) -> bool:
+    """Whether a text has a word, whole."""
+    return re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text) is not None
