@@ -63,7 +63,7 @@ def left(client_of: Callable[[str], Any]) -> dict[str, int]:
     }
 
 
-@pytest.mark.parametrize("at", ["CreateVpc", "AssociateRouteTable"])
+@pytest.mark.parametrize("at", ["CreateVpc", "AssociateRouteTable", "CreateNatGateway"])
 async def test_what_was_made_without_an_answer_is_found_and_undone(
     settings: Settings, front: Front, client_of: Callable[[str], Any], at: str
 ) -> None:
@@ -81,6 +81,56 @@ async def test_what_was_made_without_an_answer_is_found_and_undone(
     assert undone["status"] == "done"
     assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
     assert left(client_of) == before
+
+
+async def test_a_server_started_without_an_answer_is_found_and_not_started_twice(
+    settings: Settings, front: Front, client_of: Callable[[str], Any]
+) -> None:
+    ec2 = client_of("ec2")
+    subnet = ec2.describe_subnets()["Subnets"][0]
+    inside = [{"Name": "vpc-id", "Values": [subnet["VpcId"]]}]
+    group = ec2.describe_security_groups(Filters=inside)["SecurityGroups"][0]["GroupId"]
+    asked = {"name": "shop", "subnet_id": subnet["SubnetId"], "security_group_ids": [group]}
+    change_id = await started_and_killed(settings, front, "RunInstances", "create_instance", asked)
+
+    def states() -> list[str]:
+        found = ec2.describe_instances()["Reservations"]
+        return [i["State"]["Name"] for r in found for i in r["Instances"]]
+
+    assert states() == ["running"]
+    async with Client(create_server(settings)) as client:
+        again = (await client.call_tool("create_instance", asked)).structured_content
+        assert (again["status"], again["change_id"]) == ("done", change_id)
+        assert states() == ["running"]
+        call = {"change_id": change_id}
+        undone = (await client.call_tool("undo_change", call)).structured_content
+    assert undone["status"] == "done"
+    assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
+    assert states() == ["terminated"]
+
+
+async def test_an_endpoint_made_without_an_answer_is_found_and_not_made_twice(
+    settings: Settings, front: Front, client_of: Callable[[str], Any]
+) -> None:
+    ec2 = client_of("ec2")
+    asked = {"name": "shop", "vpc_id": ec2.describe_vpcs()["Vpcs"][0]["VpcId"], "services": ["s3"]}
+    change_id = await started_and_killed(
+        settings, front, "CreateVpcEndpoint", "create_vpc_endpoints", asked
+    )
+
+    def there() -> int:
+        found = ec2.describe_vpc_endpoints()["VpcEndpoints"]
+        return sum(endpoint["State"] != "deleted" for endpoint in found)
+
+    assert there() == 1
+    async with Client(create_server(settings)) as client:
+        again = (await client.call_tool("create_vpc_endpoints", asked)).structured_content
+        assert (again["status"], again["change_id"]) == ("done", change_id)
+        assert there() == 1
+        call = {"change_id": change_id}
+        undone = (await client.call_tool("undo_change", call)).structured_content
+    assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
+    assert there() == 0
 
 
 async def test_what_cannot_be_looked_for_is_said_to_be_unknown(
