@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from opswright_aws_devops.buckets.protection import PRIVATE
 from opswright_aws_devops.buckets.settings import BucketSettings, transitions
+from opswright_aws_devops.lookup import if_exists
 from opswright_aws_devops.tools.bucket_options import Wanted, judge_options
 
 Clients = Callable[[str], Any]
@@ -178,10 +180,82 @@ async def test_a_log_bucket_with_a_key_of_its_own_is_refused(agent: Any, buckets
     assert "does not support" in said
 
 
+@pytest.fixture
+def protection(buckets: str, client_of: Clients) -> Callable[[], list[Any]]:
+    """Whether a bucket keeps old versions, and what is blocked of public access."""
+    s3 = client_of("s3")
+
+    def read() -> list[Any]:
+        blocked = if_exists(lambda: s3.get_public_access_block(Bucket="shop-files"))
+        return [
+            s3.get_bucket_versioning(Bucket="shop-files").get("Status"),
+            blocked and blocked["PublicAccessBlockConfiguration"],
+        ]
+
+    return read
+
+
+PROTECTED = {"bucket": "shop-files", "versioned": True, "block_public_access": True}
+PART = {**PRIVATE, "BlockPublicPolicy": False, "RestrictPublicBuckets": False}
+
+
+@pytest.mark.parametrize("before", [None, PART])
+async def test_a_bucket_is_protected_and_given_back(
+    agent: Any, protection: Any, client_of: Clients, before: dict[str, bool] | None
+) -> None:
+    if before:
+        client_of("s3").put_public_access_block(
+            Bucket="shop-files", PublicAccessBlockConfiguration=before
+        )
+    plan = (await agent.call("configure_bucket", dry_run=True, **PROTECTED))["plan"]
+    said = [action["detail"] for action in plan["actions"]]
+    on = "BlockPublicAcls, IgnorePublicAcls" if before else "none"
+    assert said == [
+        "versioning: never enabled -> Enabled", f"public access block: {on} -> all four",
+    ]  # fmt: skip
+    assert "only suspends" in " ".join(plan["warnings"])
+    assert protection() == [None, before]
+    change = await agent.call("configure_bucket", **PROTECTED)
+    assert protection() == ["Enabled", PRIVATE]
+    assert (change["outputs"]["versioned"], change["outputs"]["public_access_blocked"]) == (
+        True, True,
+    )  # fmt: skip
+    assert [c["verdict"] for c in change["checks"]] == ["PASS", "PASS"]
+    assert (await agent.call("configure_bucket", **PROTECTED))["reused"]
+    undone = await agent.call("undo_change", change_id=change["change_id"])
+    assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
+    assert protection() == ["Suspended", before]
+
+
+async def test_versioning_is_suspended_where_that_is_said_and_its_undo_enables_it(
+    agent: Any, protection: Any
+) -> None:
+    await agent.call("configure_bucket", **PROTECTED)
+    asked = {"bucket": "shop-files", "versioned": False}
+    plan = (await agent.call("configure_bucket", dry_run=True, **asked))["plan"]
+    assert "is lost" in " ".join(plan["warnings"])
+    change = await agent.call("configure_bucket", **asked)
+    assert protection() == ["Suspended", PRIVATE]
+    await agent.call("undo_change", change_id=change["change_id"])
+    assert protection() == ["Enabled", PRIVATE]
+
+
+@pytest.mark.parametrize("refused", ["PutPublicAccessBlock", "PutBucketVersioning"])
+async def test_a_protection_that_was_cut_off_is_resumed_and_undone(
+    watched: Any, protection: Any, refused: str
+) -> None:
+    await watched.cut_off("configure_bucket", refused, **PROTECTED)
+    resumed = await watched.call("configure_bucket", **PROTECTED)
+    assert protection() == ["Enabled", PRIVATE]
+    await watched.call("undo_change", change_id=resumed["change_id"])
+    assert protection() == ["Suspended", None]
+
+
 def test_options_that_were_changed_by_hand_fail() -> None:
     wanted = Wanted(
-        rule=transitions("", 30, None, "GLACIER"), log_bucket="shop-logs", key_arn="arn:key"
-    )
+        rule=transitions("", 30, None, "GLACIER"), log_bucket="shop-logs", key_arn="arn:key",
+        versioned=True, closed=True,
+    )  # fmt: skip
     now = BucketSettings(lifecycle=None, logging=None, encryption=None)
     checks = judge_options("shop-files", wanted, now, allowed=False)
-    assert [c.verdict for c in checks] == ["FAIL"] * 4
+    assert [c.verdict for c in checks] == ["FAIL"] * 6

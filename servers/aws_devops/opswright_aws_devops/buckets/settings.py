@@ -1,4 +1,4 @@
-"""Settings of a bucket: storage classes by age, where its access is logged, its key."""
+"""Settings of a bucket: storage classes by age, access log, key, versioning, public access."""
 
 import json
 from dataclasses import dataclass
@@ -29,6 +29,15 @@ class BucketSettings:
     logging: dict[str, Any] | None
     """`TargetBucket` and `TargetPrefix`."""
     encryption: dict[str, Any] | None
+    versioning: str | None = None
+    """`Enabled` or `Suspended`; None: it never was enabled."""
+    public_access: dict[str, bool] | None = None
+    """Which of S3's four blocks of public access are on."""
+
+    @property
+    def versioned(self) -> bool:
+        """Whether old versions are kept."""
+        return self.versioning == "Enabled"
 
     @property
     def rule(self) -> dict[str, Any] | None:
@@ -57,10 +66,13 @@ def load_settings(a: Aws, bucket: str) -> BucketSettings:
     """Read the settings of a bucket."""
     s3, which = a.client("s3"), {"Bucket": bucket}
     encrypted = if_exists(lambda: s3.get_bucket_encryption(**which))
+    blocked = if_exists(lambda: s3.get_public_access_block(**which))
     return BucketSettings(
         lifecycle=load_lifecycle(a, bucket),
         logging=s3.get_bucket_logging(**which).get("LoggingEnabled"),
         encryption=encrypted and encrypted["ServerSideEncryptionConfiguration"],
+        versioning=s3.get_bucket_versioning(**which).get("Status"),
+        public_access=blocked and blocked["PublicAccessBlockConfiguration"],
     )
 
 

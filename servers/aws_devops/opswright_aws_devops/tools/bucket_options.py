@@ -1,10 +1,11 @@
-"""What a bucket may have besides: cheaper storage with age, an access log, a key of one's own."""
+"""Options of a bucket that exists: cheaper storage with age, access log, key, protection."""
 
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from opswright_aws_devops.buckets.policies import add_statement, has_statement
+from opswright_aws_devops.buckets.protection import PRIVATE, planned, protect
 from opswright_aws_devops.buckets.settings import (
     LEAST_IA_DAYS,
     ArchiveClass,
@@ -39,6 +40,8 @@ class BucketOptions(BaseModel):
     transitions: list[str] = Field(description="Like STANDARD_IA after 30 days")
     log_bucket: str | None
     kms_key: str | None
+    versioned: bool
+    public_access_blocked: bool
 
 
 class Wanted(BaseModel):
@@ -47,6 +50,9 @@ class Wanted(BaseModel):
     rule: dict[str, Any] | None
     log_bucket: str | None
     key_arn: str | None
+    versioned: bool | None = None
+    closed: bool = False
+    """Closed to the public; False leaves it as it is."""
 
     def logs_so(self, bucket: str, now: BucketSettings) -> bool:
         """Whether the access is logged as asked for."""
@@ -72,17 +78,31 @@ def configure_bucket(
     kms_key: Annotated[
         str | None, Field(description="Id, ARN or alias; encrypts new objects", max_length=400)
     ] = None,
+    versioned: Annotated[
+        bool | None, Field(description="Keep old versions; false suspends")
+    ] = None,
+    block_public_access: Annotated[
+        bool, Field(description="Close it to the public; false leaves it as it is")
+    ] = False,
     target: Target = HERE,
 ) -> Work[BucketOptions]:
     """Set a bucket's storage classes by age, server access log and KMS key; the rest stays."""
-    _require_sense(bucket, ia_after_days, archive_after_days, log_bucket, kms_key)
+    if versioned is None and not block_public_access:
+        _require_one(ia_after_days, archive_after_days, log_bucket, kms_key)
+    _require_sense(bucket, ia_after_days, archive_after_days, log_bucket)
     a = aws(target)
     ages = ia_after_days is not None or archive_after_days is not None
     rule = transitions(prefix, ia_after_days, archive_after_days, archive_class) if ages else None
 
     def wanted() -> Wanted:
         key_arn = _key_arn(a, kms_key) if kms_key else None
-        return Wanted(rule=rule, log_bucket=log_bucket, key_arn=key_arn)
+        return Wanted(
+            rule=rule,
+            log_bucket=log_bucket,
+            key_arn=key_arn,
+            versioned=versioned,
+            closed=block_public_access,
+        )
 
     return Work(
         scope=Scope.of(a),
@@ -94,13 +114,17 @@ def configure_bucket(
     )
 
 
-def _require_sense(
-    bucket: str, ia: int | None, archive: int | None, log_bucket: str | None, key: str | None
-) -> None:
-    if ia is None and archive is None and log_bucket is None and key is None:
+def _require_one(*options: object) -> None:
+    if all(option is None for option in options):
         raise BadInputError(
-            "Nothing to set: give ia_after_days, archive_after_days, log_bucket or kms_key."
+            "Nothing to set: give ia_after_days, archive_after_days, log_bucket, kms_key, "
+            "versioned or block_public_access."
         )
+
+
+def _require_sense(
+    bucket: str, ia: int | None, archive: int | None, log_bucket: str | None
+) -> None:
     if ia is not None and ia < LEAST_IA_DAYS:
         raise BadInputError(f"ia_after_days is {ia}; S3 takes {LEAST_IA_DAYS} or more.")
     if ia is not None and archive is not None and archive < ia + LEAST_IA_DAYS:
@@ -167,11 +191,18 @@ def _plan(a: Aws, bucket: str, wanted: Wanted) -> ChangePlan:
             "Objects that are there keep their encryption. Who reads or writes new ones must be "
             "allowed to use the key (kms:Decrypt, kms:GenerateDataKey)."
         )
+    changed, told = planned(now, versioned=wanted.versioned, closed=wanted.closed)
+    for detail in changed:
+        modify(bucket, detail)
+    warnings += told
     return ChangePlan(
         summary=f"Configure bucket {bucket}",
         actions=actions,
         warnings=warnings,
-        observed={"now": [repr(now.rule), repr(now.logging), now.key]},
+        observed={
+            "now": [repr(now.rule), repr(now.logging), now.key],
+            "protection": [now.versioning, repr(now.public_access)],
+        },
     )
 
 
@@ -254,6 +285,7 @@ def _apply(a: Aws, rec: Recorder, bucket: str, wanted: Wanted, target: AwsTarget
             ),
             resource=touched,
         )
+    protect(a, rec, touched, now, versioned=wanted.versioned, closed=wanted.closed, target=target)
     if a.is_emulator:
         rec.gap("The emulator moves no objects to other storage classes and writes no access log.")
     return _outputs(a, bucket)
@@ -266,6 +298,8 @@ def _outputs(a: Aws, bucket: str) -> BucketOptions:
         transitions=_said(now.rule),
         log_bucket=(now.logging or {}).get("TargetBucket"),
         kms_key=now.key,
+        versioned=now.versioned,
+        public_access_blocked=now.public_access == PRIVATE,
     )
 
 
@@ -291,4 +325,10 @@ def judge_options(
     if wanted.key_arn:
         so = now.key == wanted.key_arn
         checks.append(check("New objects are encrypted with the key", so, str(now.key), bucket))
+    if wanted.versioned is not None:
+        so, said = now.versioned == wanted.versioned, str(now.versioning)
+        checks.append(check("It keeps old versions as asked", so, said, bucket))
+    if wanted.closed:
+        so, said = now.public_access == PRIVATE, str(now.public_access)
+        checks.append(check("Public access is blocked", so, said, bucket))
     return checks

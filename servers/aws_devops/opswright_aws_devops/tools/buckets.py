@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from opswright_aws_devops.buckets.protection import PRIVATE
 from opswright_aws_devops.ownership import Request, key, outstanding
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, error_code, is_absent, tags_of
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
@@ -19,13 +20,6 @@ from opswright_core.verdicts import Check, Unread, attempt, check
 BUCKET = "s3:bucket"
 EMPTY_AND_DELETE = "s3-bucket"
 """The kind of undo step that deletes a bucket with every object and version in it."""
-
-PRIVATE = {
-    "BlockPublicAcls": True,
-    "IgnorePublicAcls": True,
-    "BlockPublicPolicy": True,
-    "RestrictPublicBuckets": True,
-}
 
 
 class Bucket(BaseModel):
