@@ -14,10 +14,10 @@ text alone. So:
 - A failed answer always says why in its text.
 - What was left out, and where the whole is, stands in both forms: as `shortened` in the structured
   one, as a note and a resource link beside the text.
+- What AWS or an emulator does not implement of what a call needed stands in `gaps`.
 """
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 from fastmcp.tools.base import ToolResult
@@ -25,6 +25,7 @@ from mcp_types import Implementation, ResourceLink, TextContent
 
 import opswright_core
 from opswright_core.canonical import canonical_json, size_bytes
+from opswright_core.cloud_errors import InUse
 from opswright_core.pages import BUDGET_BYTES, trim
 from opswright_core.results import ResultStore
 from opswright_core.text import clean
@@ -74,15 +75,25 @@ async def fit(result: ToolResult, kept: ResultStore, *, structured_only: bool) -
     )
 
 
-def located(result: ToolResult, regions: Sequence[str]) -> ToolResult:
-    """Name the AWS regions that an answer came from: in `_meta`, and where it names none itself."""
-    if not regions:
+def completed(result: ToolResult, used: InUse) -> ToolResult:
+    """Say of an answer what its call met: AWS regions, and what the backend does not implement.
+
+    The regions are in `_meta`, and in the answer where it names none itself; the gaps are in the
+    answer's `gaps`, after those that it tells itself.
+    """
+    if not used.regions and not used.gaps:
         return result
-    answer, content = result.structured_content, result.content
-    if answer is not None and not _NAMES_REGION & answer.keys():
-        answer = {**answer, "region": ", ".join(regions)}
-        content = [TextContent(type="text", text=canonical_json(answer))]
-    meta = {**(result.meta or {}), "opswright": {"regions": list(regions)}}
+    answer, content, added = result.structured_content, result.content, dict[str, Any]()
+    if answer is not None:
+        if used.regions and not _NAMES_REGION & answer.keys():
+            added["region"] = ", ".join(used.regions)
+        told = answer.get("gaps", [])
+        if new := [gap for gap in used.gaps if gap not in told]:
+            added["gaps"] = [*told, *new]
+        if added:
+            answer = {**answer, **added}
+            content = [TextContent(type="text", text=canonical_json(answer))]
+    meta = {**(result.meta or {}), "opswright": {"regions": list(used.regions)}}
     return ToolResult(
         content=content, structured_content=answer, meta=meta, is_error=result.is_error
     )

@@ -252,7 +252,7 @@ def fold(change_id: str, events: list[Event]) -> Record:
                 record.steps.pop(body["name"], None)
             case "reversed":
                 record.steps.clear()
-            case "gap":
+            case "gap" if body["text"] not in record.gaps:
                 record.gaps.append(body["text"])
             case "applied":
                 record.outputs = body["outputs"]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from opswright_core.cloud_errors import ACTION, BAD_CREDENTIALS, PERMISSION
+from opswright_core.cloud_errors import ACTION, BAD_CREDENTIALS, PERMISSION, is_gap, note_gap
 from opswright_core.errors import ThrottledError
 from opswright_core.not_yet import SPREAD_SECONDS, is_not_yet, pause_seconds
 from opswright_core.parallel import refuse_late
@@ -103,7 +103,7 @@ class ClientEvents:
         return pause
 
     def _note(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
-        """In a refused answer, say which action it was in IAM's words; note bad credentials."""
+        """Of a refused answer: its action in IAM's words, bad credentials, what a backend lacks."""
         if "Error" not in parsed:
             return
         if parsed["Error"].get("Code") in BAD_CREDENTIALS:
@@ -111,6 +111,8 @@ class ClientEvents:
         permission = action_of(model.service_model, model.name)
         action = f"{permission.partition(':')[0]}:{model.name}"
         parsed.setdefault("ResponseMetadata", {}).update({ACTION: action, PERMISSION: permission})
+        if is_gap(parsed):
+            note_gap(f"The backend does not implement {action}.")
 
 
 def without_account_prefix(request: Any, **_: Any) -> None:

@@ -25,14 +25,24 @@ from opswright_core.errors import (
 
 @dataclass
 class InUse:
-    """What the call under way turned to: the regions its answer names, the profile to mend."""
+    """What the call under way met: the regions and gaps its answer names, the profile to mend."""
 
     regions: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+    """What the backend lacked, each once."""
     profile: str | None = None
 
 
 in_use: ContextVar[InUse | None] = ContextVar("opswright_in_use", default=None)
 """Set around every call by the server; worker threads inherit it."""
+
+
+def note_gap(text: str) -> None:
+    """Remember what the backend lacked for the answer of the call under way."""
+    current = in_use.get()
+    if current is not None and text not in current.gaps:
+        current.gaps.append(text)
+
 
 ACTION = "OpswrightAction"
 PERMISSION = "OpswrightPermission"
@@ -71,6 +81,9 @@ ABSENT = re.compile(r"NotFound|NoSuch|NonExistent|DoesNotExist|^404$")
 _GAPS = re.compile(
     r"not (?:been |yet )?implemented|NotImplementedError|not yet supported|NotYetImplemented", re.I
 )
+_GAP_CODES = {"InvalidAction", "NotImplemented", "UnknownOperationException"}
+"""How services answer to an operation that they do not know."""
+
 _PERMISSION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z*]+)")
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d")
 _STALE = "refreshed credentials are still expired"
@@ -86,6 +99,8 @@ def translate(exc: Exception) -> Exception:
     if isinstance(exc, botocore.ClientError):
         return _client_error(exc)
     if type(exc).__name__ == "ResponseParserError":  # from botocore.parsers, a family of its own
+        # No event of botocore's tells of it, and the error does not name the operation.
+        note_gap("The backend does not implement an operation: its answer is not AWS's.")
         return EmulatorGapError(
             "The backend's answer is not AWS's: it does not implement this operation (emulators "
             f"lack some). Details: {one_line(str(exc))}",
@@ -119,6 +134,20 @@ def error_code(exc: BaseException) -> str:
 def is_absent(exc: BaseException) -> bool:
     """Whether an error means «there is no such thing» (NotFound, NoSuch…, DoesNotExist, 404)."""
     return bool(ABSENT.search(error_code(exc)))
+
+
+def is_gap(answer: dict[str, Any]) -> bool:
+    """Whether a refused answer means that the backend does not implement the operation."""
+    error, status = (
+        answer.get("Error", {}),
+        answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0),
+    )
+    code = str(error.get("Code", ""))
+    return (
+        code in _GAP_CODES
+        or bool(_GAPS.search(str(error.get("Message", ""))))
+        or (status >= 500 and code in {"500", "501"})
+    )
 
 
 def _about_credentials(exc: Exception, botocore: Any) -> str | None:
@@ -200,7 +229,7 @@ def _client_error(exc: Any) -> CloudError:
     permission = named.group(1) if named else noted
     what = {"operation": str(metadata.get(ACTION) or exc.operation_name), "code": code}
     said = f"{exc.operation_name}: {code}: {message}"
-    if _GAPS.search(message) or (status >= 500 and code in {"500", "501"}):
+    if is_gap(exc.response):
         return EmulatorGapError(
             f"The backend does not implement {exc.operation_name} ({message})", **what
         )

@@ -15,7 +15,7 @@ from fastmcp.exceptions import FastMCPError, ToolError, ValidationError
 from fastmcp.server.middleware import Middleware, MiddlewareContext
 from fastmcp.tools.base import ToolResult
 
-from opswright_core.answers import OWN_CLIENT, fit, located
+from opswright_core.answers import OWN_CLIENT, completed, fit
 from opswright_core.cloud_errors import InUse, in_use, translate
 from opswright_core.errors import OpswrightError
 from opswright_core.runtime import Runtime, enter
@@ -90,7 +90,7 @@ class Guard(Middleware):
             in_use.reset(before)
         if not isinstance(result, ToolResult):
             return result
-        result = located(result, used.regions)
+        result = completed(result, used)
         only = self._reads_structured(context)
         return await fit(result, self._runtime.results, structured_only=only)
 

@@ -20,9 +20,9 @@ from pydantic import BaseModel
 
 from opswright_core.approvals import approve
 from opswright_core.asker import asked_by
-from opswright_core.aws import is_absent, translate
 from opswright_core.canonical import digest
 from opswright_core.changes import CUT_OFF, Change, Record, ToolCall, Work, load, present
+from opswright_core.cloud_errors import in_use, is_absent, translate
 from opswright_core.elicitation import ask
 from opswright_core.errors import EndpointError, OpswrightError
 from opswright_core.idempotency import request_key
@@ -226,10 +226,13 @@ def _apply(
         return False
     write = rt.journal.append
     try:
-        outputs = work.apply(Recorder(rt, load(rt, change_id), progress))
+        rec = Recorder(rt, load(rt, change_id), progress)
+        outputs = work.apply(rec)
         write(change_id, "applied", {"outputs": outputs.model_dump(mode="json")})
         progress("verifying")
         checks = work.verify(outputs)
+        for gap in met.gaps if (met := in_use.get()) else []:
+            rec.gap(gap)
     except Exception as exc:
         error = translate(exc)
         kind = "outcome_unknown" if isinstance(error, EndpointError) else "failed"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from opswright_core.aws import note_region
-from opswright_core.cloud_errors import in_use
+from opswright_core.cloud_errors import InUse, in_use, note_gap
 
 T = TypeVar("T")
 
@@ -26,8 +26,8 @@ MOST_KEPT = 4
 class _Snapshot:
     at: float
     value: Any
-    regions: list[str]
-    """Where it was read, which every page's answer names."""
+    met: InUse
+    """Where it was read and what the backend lacked, which every page's answer names."""
 
 
 @dataclass
@@ -44,8 +44,10 @@ class Snapshots:
         with self._lock:
             kept = self._kept.get(name)
         if cursor and kept and self.clock() - kept.at <= KEPT_SECONDS:
-            for region in kept.regions:
+            for region in kept.met.regions:
                 note_region(region)
+            for gap in kept.met.gaps:
+                note_gap(gap)
             found: T = kept.value
             return found
         del kept  # or two readings are held while the second is made
@@ -54,7 +56,7 @@ class Snapshots:
         value = read()
         current = in_use.get()
         with self._lock:
-            self._kept[name] = _Snapshot(self.clock(), value, current.regions if current else [])
+            self._kept[name] = _Snapshot(self.clock(), value, current or InUse())
             self._kept.move_to_end(name)
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)

@@ -218,6 +218,7 @@ def client_error(code: str, message: str = "", status: int = 400, operation: str
          "GetX"),
         (client_error("500", "<html><b>Internal\nerror</b></html>", 500), EmulatorGapError,
          "error"),
+        (client_error("InvalidAction", "The action GetX is not valid"), EmulatorGapError, "GetX"),
         (client_error("VpcLimitExceeded", "too many"), CloudError, "VpcLimitExceeded: too many"),
         (botocore.NoCredentialsError(), CredentialsError, "aws configure"),
         (botocore.PartialCredentialsError(provider="env", cred_var="x"), CredentialsError, "No"),

@@ -114,6 +114,9 @@ class TaskReport(BaseModel):
     approvals: list[ApprovalWanted] = Field(default_factory=list)
     usage: Usage = Field(default_factory=Usage)
     regions: list[str] = Field(default_factory=list, description="AWS regions that it turned to")
+    gaps: list[str] = Field(
+        default_factory=list, description="What this backend could not really do"
+    )
     error: str | None = None
     next: str = ""
 

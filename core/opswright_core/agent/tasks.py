@@ -193,7 +193,7 @@ class Agent:
                 worker = Worker(client, context, budget, progress)
                 outcome = await self._mind(worker, task, report)
                 if outcome is not None:
-                    _conclude(report, outcome)
+                    _conclude(report, outcome, worker.gaps)
         except asyncio.CancelledError:
             if signal.is_set():
                 report.status, report.summary = "cancelled", "Stopped on request."
@@ -223,6 +223,7 @@ class Agent:
             if worker is not None:
                 report.steps, report.resources = worker.steps, worker.resources
                 report.usage, report.regions = worker.usage, worker.regions
+                report.gaps = worker.gaps
                 report.approvals = list(worker.approvals.values())
                 if report.approvals:
                     self._wanted[task_id] = report.approvals
@@ -298,8 +299,23 @@ class Agent:
 TASK_TOOLS = frozenset({"handle_task", "get_task", "cancel_task", "can_handle"})
 
 
-def _conclude(report: TaskReport, outcome: Outcome) -> None:
-    report.status, report.summary, report.outputs = outcome.status, outcome.summary, outcome.outputs
+MOST_GAPS = 6
+"""That a summary names; the report has them all."""
+
+
+def _conclude(report: TaskReport, outcome: Outcome, gaps: list[str]) -> None:
+    report.status, report.outputs = outcome.status, outcome.outputs
+    report.summary = f"{outcome.summary}{_not_real(gaps)}"
     report.messages, report.memories, report.next = outcome.messages, outcome.memories, outcome.next
     if outcome.status == "failed":
         report.error = outcome.summary
+
+
+def _not_real(gaps: list[str]) -> str:
+    """What the backend could not really do, as a sentence to add to a summary."""
+    if not gaps:
+        return ""
+    more = len(gaps) - MOST_GAPS
+    return f" Not real here: {' '.join(gaps[:MOST_GAPS])}" + (
+        f" And {more} more, in `gaps`." if more > 0 else ""
+    )

@@ -45,6 +45,8 @@ class Worker:
         self.usage = Usage()
         self.regions: list[str] = []
         """AWS regions that its calls turned to, in that order."""
+        self.gaps: list[str] = []
+        """What the backend could not really do, as its calls told."""
 
     @property
     def steps(self) -> list[StepTaken]:
@@ -93,7 +95,7 @@ class Worker:
                 raise_on_error=False,
             )
             answer = result.structured_content or {}
-        self._locate(result)
+        self._note(result)
         text = "\n".join(block.text for block in result.content if getattr(block, "text", None))
         self._record(number, tool, answer, text, result.is_error)
         if answer.get("status") == "needs_approval":
@@ -101,9 +103,11 @@ class Worker:
             text = canonical_json(answer)
         return answer, text, result.is_error
 
-    def _locate(self, result: Any) -> None:
+    def _note(self, result: Any) -> None:
         told = (result.meta or {}).get("opswright", {}).get("regions", [])
         self.regions += [region for region in told if region not in self.regions]
+        gaps = (result.structured_content or {}).get("gaps", [])
+        self.gaps += [gap for gap in gaps if gap not in self.gaps]
 
     def _approval(self, change_id: str) -> str | None:
         return next(

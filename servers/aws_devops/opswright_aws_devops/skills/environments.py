@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from opswright_aws_devops.networking.layout import divide
-from opswright_aws_devops.skills.building import Name, Zones, gaps_of
+from opswright_aws_devops.skills.building import Name, Zones
 from opswright_core.agent.place import InRegion
 from opswright_core.agent.report import Memory, Outcome
 from opswright_core.agent.skills import FromText, skill
@@ -56,7 +56,7 @@ async def build_environments(worker: Worker, inputs: EnvironmentsWanted) -> Outc
     Production gets a NAT gateway per zone, the others one.
     """
     names = list(dict.fromkeys(inputs.environments))
-    changes, said, made = [], [], {}
+    said, made = [], {}
     for environment, cidr in zip(names, divide(inputs.block, len(names)), strict=True):
         nat = "per_az" if environment in _PRODUCTION else "single"
         change = await worker.call(
@@ -67,7 +67,6 @@ async def build_environments(worker: Worker, inputs: EnvironmentsWanted) -> Outc
             nat=nat,
             **inputs.where,
         )
-        changes.append(change)
         network = made[environment] = change["outputs"]
         gateways = len(network["nat_gateway_ids"])
         said.append(
@@ -75,7 +74,7 @@ async def build_environments(worker: Worker, inputs: EnvironmentsWanted) -> Outc
             f"gateway{'s' if gateways > 1 else ''}"
         )
     return Outcome(
-        summary=f"{len(names)} networks that do not overlap: {'; '.join(said)}." + gaps_of(changes),
+        summary=f"{len(names)} networks that do not overlap: {'; '.join(said)}.",
         outputs={"networks": made},
         memories=[Memory(kind="fact", text=line) for line in said],
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from opswright_aws_devops.skills.building import Name, gaps_of
+from opswright_aws_devops.skills.building import Name
 from opswright_core.agent.place import InRegion
 from opswright_core.agent.report import Memory, Outcome
 from opswright_core.agent.skills import FromText, skill
@@ -60,7 +60,7 @@ async def point_name_at_load_balancer(worker: Worker, inputs: NameWanted) -> Out
     made = change["outputs"]
     said = f"{made['name']} is an {made['answers']} (before: {made['before']})"
     return Outcome(
-        summary=f"{said}, in zone {made['zone_name']}." + gaps_of([change]),
+        summary=f"{said}, in zone {made['zone_name']}.",
         outputs=made,
         memories=[Memory(kind="fact", text=said)],
     )
@@ -75,11 +75,9 @@ async def point_name_at_load_balancer(worker: Worker, inputs: NameWanted) -> Out
 async def host_static_website(worker: Worker, inputs: WebsiteWanted) -> Outcome:
     """Host a static website: private bucket, CloudFront, HTTPS, certificate and domain name."""
     name, domain, where = inputs.name, inputs.domain_name, inputs.where
-    changes: list[dict[str, Any]] = []
 
     async def make(tool: str, **arguments: Any) -> dict[str, Any]:
         change = await worker.call(tool, **arguments, **where)
-        changes.append(change)
         made: dict[str, Any] = change["outputs"]
         return made
 
@@ -107,7 +105,7 @@ async def host_static_website(worker: Worker, inputs: WebsiteWanted) -> Outcome:
         content = "empty: deploy_website brings a folder's files into it"
     said = f"Website {name} is at {site['url']}"
     return Outcome(
-        summary=f"{said}, {content}.{to_do}" + gaps_of(changes),
+        summary=f"{said}, {content}.{to_do}",
         status="partial" if to_do else "completed",
         outputs=site,
         memories=[Memory(kind="fact", text=f"{said} (bucket {site['bucket']}, {identifier})")],

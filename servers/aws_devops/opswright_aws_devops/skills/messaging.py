@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from opswright_aws_devops.skills.building import Name, gaps_of
+from opswright_aws_devops.skills.building import Name
 from opswright_core.agent.place import InRegion
 from opswright_core.agent.report import Memory, Outcome
 from opswright_core.agent.skills import skill
@@ -34,7 +34,7 @@ async def create_message_queue(worker: Worker, inputs: QueueWanted) -> Outcome:
     said = f"Queue {made['queue_url']}"
     return Outcome(
         summary=f"{said} is there: encrypted, TLS only; what fails goes to "
-        f"{made['dead_letter_queue_url']}." + gaps_of([change]),
+        f"{made['dead_letter_queue_url']}.",
         outputs=made,
         memories=[Memory(kind="fact", text=said)],
     )

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from opswright_aws_devops.skills.building import gaps_of
 from opswright_core.agent.place import InRegion
 from opswright_core.agent.report import Memory, Outcome
 from opswright_core.agent.skills import FromText, skill
@@ -82,7 +81,7 @@ async def restore_from_backup(worker: Worker, inputs: RestoreWanted) -> Outcome:
     said = f"Database {made['database_id']}: {made['restored']}"
     return Outcome(
         summary=f"{said}, at {made['endpoint']}:{made['port']}; its password is in "
-        f"{made['secret_arn']}. {inputs.source_id} is untouched." + gaps_of([change]),
+        f"{made['secret_arn']}. {inputs.source_id} is untouched.",
         outputs=made,
         memories=[Memory(kind="fact", text=said)],
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from opswright_aws_devops.skills.building import Cidr, Name, Zones, gaps_of
+from opswright_aws_devops.skills.building import Cidr, Name, Zones
 from opswright_core.agent.place import InRegion
 from opswright_core.agent.report import Memory, Outcome
 from opswright_core.agent.skills import FromText, skill
@@ -82,11 +82,9 @@ class PrivateApiWanted(InRegion):
 )
 async def deploy_container_service(worker: Worker, inputs: ServiceWanted) -> Outcome:
     """Deploy a container image as a service on ECS Fargate, behind a load balancer."""
-    changes: list[dict[str, Any]] = []
 
     async def make(tool: str, **arguments: Any) -> dict[str, Any]:
         change = await worker.call(tool, name=inputs.name, **arguments, **inputs.where)
-        changes.append(change)
         made: dict[str, Any] = change["outputs"]
         return made
 
@@ -119,7 +117,7 @@ async def deploy_container_service(worker: Worker, inputs: ServiceWanted) -> Out
     )
     said = f"Service {service['service_name']} runs {inputs.image} at {service['url']}"
     return Outcome(
-        summary=f"{said}." + gaps_of(changes),
+        summary=f"{said}.",
         outputs={**outputs, "service": service},
         memories=[Memory(kind="fact", text=said)],
     )
@@ -133,7 +131,7 @@ async def deploy_container_service(worker: Worker, inputs: ServiceWanted) -> Out
 )
 async def create_lambda_function(worker: Worker, inputs: FunctionWanted) -> Outcome:
     """Create a Lambda function with least privilege; events that fail are kept in a queue."""
-    where, changes = inputs.where, []
+    where = inputs.where
     arguments: dict[str, Any] = {"name": inputs.name, "code": inputs.code}
     if ".dkr.ecr." not in inputs.code:
         arguments |= {"runtime": inputs.runtime, "handler": inputs.handler}
@@ -144,15 +142,13 @@ async def create_lambda_function(worker: Worker, inputs: FunctionWanted) -> Outc
     outputs: dict[str, Any] = {}
     if "create_queue" in {tool.name for tool in await worker.client.list_tools()}:
         asked = {"name": f"{inputs.name}-failed"[:40], "max_receives": 0, "retention_days": 14}
-        changes.append(await worker.call("create_queue", **asked, **where))
-        outputs["failed_events"] = changes[-1]["outputs"]
+        outputs["failed_events"] = (await worker.call("create_queue", **asked, **where))["outputs"]
         arguments["dead_letter_arn"] = outputs["failed_events"]["queue_arn"]
-    changes.append(await worker.call("create_function", **arguments, **where))
-    made = changes[-1]["outputs"]
+    made = (await worker.call("create_function", **arguments, **where))["outputs"]
     said = f"Function {made['function_name']}"
     kept = "; events that fail go to its queue" if "failed_events" in outputs else ""
     return Outcome(
-        summary=f"{said} is there, with its log in {made['log_group']}{kept}." + gaps_of(changes),
+        summary=f"{said} is there, with its log in {made['log_group']}{kept}.",
         outputs={**outputs, "function": made},
         memories=[Memory(kind="fact", text=f"{said}: {made['function_arn']}")],
     )
@@ -168,28 +164,24 @@ async def build_private_api(worker: Worker, inputs: PrivateApiWanted) -> Outcome
     """Build a private REST API before a function, which answers inside one VPC alone."""
     name, where = inputs.name, inputs.where
     await _find_function(worker, inputs)
-    changes: list[dict[str, Any]] = []
     vpc_id = inputs.vpc_id
     if vpc_id is None:
-        changes.append(await worker.call("create_network", name=name, nat="none", **where))
-        vpc_id = changes[-1]["outputs"]["vpc_id"]
+        network = await worker.call("create_network", name=name, nat="none", **where)
+        vpc_id = network["outputs"]["vpc_id"]
     asked = {"name": name, "vpc_id": vpc_id, "services": ["execute-api"]}
-    changes.append(await worker.call("create_vpc_endpoints", **asked, **where))
-    reached = changes[-1]["outputs"]
+    reached = (await worker.call("create_vpc_endpoints", **asked, **where))["outputs"]
     endpoint_ids = [found["endpoint_id"] for found in [*reached["made"], *reached["kept"]]]
-    changes.append(
-        await worker.call(
-            "create_private_api",
-            name=name,
-            function_name=inputs.function_name,
-            vpc_endpoint_ids=endpoint_ids,
-            **where,
-        )
+    api = await worker.call(
+        "create_private_api",
+        name=name,
+        function_name=inputs.function_name,
+        vpc_endpoint_ids=endpoint_ids,
+        **where,
     )
-    made = changes[-1]["outputs"]
+    made = api["outputs"]
     said = f"Private API {name} answers at {made['url']} inside {vpc_id}"
     return Outcome(
-        summary=f"{said}, to requests that are signed." + gaps_of(changes),
+        summary=f"{said}, to requests that are signed.",
         outputs={"endpoints": reached, "api": made, "vpc_id": vpc_id},
         memories=[Memory(kind="fact", text=said)],
     )

