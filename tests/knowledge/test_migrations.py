@@ -155,6 +155,9 @@ async def test_keys_of_before_they_were_encoded_are_brought_over(
     engine.dispose()
     async with Client(create_server(settings, empty_url)) as client:
         log = (await client.call_tool("changes_since", {})).structured_content
+        asked = {"query": "e/f"}
+        found = (await client.call_tool("find_resources", asked)).structured_content
+    assert [one["id"] for one in found["items"]] == ["e/f"]
     keys = [change["key"] for change in log["changes"]]
     assert keys == ["a%2Fb/c/d", "50%25/x", "a/e/f", "env:a%2Fb/k"]
 

@@ -102,6 +102,8 @@ class Database:
         yield unit
         if unit.has_news:
             self._dialect.announce(connection)
+        if unit.has_grown:
+            self._dialect.analyze(connection)
 
     @contextmanager
     def reading(self, namespace: str, now: datetime) -> Iterator[UnitOfWork]:

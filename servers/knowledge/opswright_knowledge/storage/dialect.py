@@ -55,6 +55,9 @@ class Dialect(Protocol):
     def announce(self, connection: Connection) -> None:
         """Let other processes know, when this transaction ends, that there is news."""
 
+    def analyze(self, connection: Connection) -> None:
+        """Have the planner look how much there is, where it needs that; the store has grown."""
+
     def news(self, engine: Engine) -> AbstractContextManager[News]:
         """Listen for news from here on."""
 
@@ -72,8 +75,10 @@ class Dialect(Protocol):
     def stems(self, connection: Connection, words: Sequence[str]) -> list[str]:
         """The words as `memory_words` knows them, each once."""
 
-    def holding(self, stems: Sequence[str], *, every: bool) -> Select[Any]:
-        """The `number` of each memory with every stem, or any; newest first."""
+    def holding(
+        self, connection: Connection, stems: Sequence[str], *, every: bool, most: int
+    ) -> Select[Any]:
+        """The `number` of the newest `most` memories with every stem, or any."""
 
     def ranked(self, connection: Connection, held: Mapping[str, int]) -> Subquery:
         """(number, relevance) of each memory with any of the stems: BM25, higher is better.
@@ -81,7 +86,9 @@ class Dialect(Protocol):
         `held` tells how many memories hold each stem.
         """
 
-    def phrased(self, phrases: Sequence[Sequence[str]], *, begun: bool) -> Select[Any]:
+    def phrased(
+        self, connection: Connection, phrases: Sequence[Sequence[str]], *, begun: bool
+    ) -> Select[Any]:
         """The `number` of each resource with every phrase; if `begun`, its last word may go on."""
 
     def explain(self, exc: Exception) -> OpswrightError:

@@ -40,20 +40,19 @@ class FullText:
         """
         dialect = self._unit.dialect
         stems = dialect.stems(self._connection, self.of(" ".join(asked)))
-        held = {stem: self._counted(dialect.holding([stem], every=True)) for stem in stems}
+        held = {stem: self._counted([stem], every=True) for stem in stems}
         telling = {stem: count for stem, count in held.items() if count <= COMMON}
         if telling or not stems:
             ranked = dialect.ranked(self._connection, telling)
             return _gathered(select(ranked.c.number, ranked.c.relevance))
-        both = dialect.holding(stems, every=True)
-        if not self._counted(both):
-            both = dialect.holding(stems, every=False)
-        newest = both.limit(COMMON).subquery()
+        every = self._counted(stems, every=True) > 0
+        newest = dialect.holding(self._connection, stems, every=every, most=COMMON).subquery()
         return _gathered(select(newest.c.number, literal(1.0, Float).label("relevance")))
 
-    def _counted(self, found: Select[Any]) -> int:
-        """How many there are, counted no further than `COMMON` and one."""
-        counting = select(func.count()).select_from(found.limit(COMMON + 1).subquery())
+    def _counted(self, stems: Sequence[str], *, every: bool) -> int:
+        """How many memories hold the stems, counted no further than `COMMON` and one."""
+        some = self._unit.dialect.holding(self._connection, stems, every=every, most=COMMON + 1)
+        counting = select(func.count()).select_from(some.subquery())
         return int(self._connection.execute(counting).scalar_one())
 
 

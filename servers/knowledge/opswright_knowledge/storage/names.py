@@ -136,7 +136,7 @@ def _steps(source: _Source, prefix: str, after: str | None, most: int) -> Select
     DISTINCT would read every row: all deployments for the names of the few applications.
     """
     begin = source.lead + prefix
-    until = [source.column < end] if (end := _following(begin)) else []
+    until = [source.column < end] if (end := first_after(begin)) else []
 
     def least(*beyond: ColumnElement[bool]) -> ScalarSelect[Any]:
         return (
@@ -154,10 +154,10 @@ def _steps(source: _Source, prefix: str, after: str | None, most: int) -> Select
     return select(step.c.name).where(step.c.name.is_not(None))
 
 
-def _following(prefix: str) -> str:
+def first_after(prefix: str) -> str:
     """The first text after all that begin so, in the order of code points; "" when there is none.
 
-    >>> _following("vpc-1")
+    >>> first_after("vpc-1")
     'vpc-2'
     """
     begin = prefix.rstrip("\U0010ffff")

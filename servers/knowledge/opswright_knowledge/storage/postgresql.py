@@ -1,33 +1,19 @@
 """PostgreSQL: many machines share one store."""
 
 import importlib.util
-import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Connection,
-    Engine,
-    Executable,
-    Float,
-    Select,
-    Subquery,
-    Table,
-    create_engine,
-    select,
-    text,
-)
+from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from opswright_core.errors import BadInputError, OpswrightError
-from opswright_knowledge.storage.dialect import EXAMPLES, WordIndex
-from opswright_knowledge.storage.schema import namespaces
+from opswright_knowledge.storage.dialect import EXAMPLES
+from opswright_knowledge.storage.postings import WORD_TABLES, PostedWords
+from opswright_knowledge.storage.schema import metadata, namespaces
 
 CONNECT_SECONDS = 10
 SCHEMA_LOCK = 0x6F707377_72696768
@@ -36,11 +22,21 @@ SCHEMA_LOCK = 0x6F707377_72696768
 CHANNEL = "opswright_knowledge"
 NEWS_SECONDS = 0.5
 
-MOST_PLACES = 255
-"""How many places of a word PostgreSQL surely keeps: its documents allow 256 (section 12.11)."""
-
-K1, B = 1.2, 0.75
-"""BM25's parameters, as FTS5 has them."""
+PLAN_BY_INDEX = "; ".join(
+    f"SET LOCAL {setting}"
+    for setting in (
+        "enable_seqscan = off",
+        "enable_bitmapscan = off",
+        "enable_hashjoin = off",
+        "enable_mergejoin = off",
+        "enable_hashagg = off",
+        "jit = off",
+        "plan_cache_mode = force_custom_plan",
+    )
+)
+"""Each read goes by an index whose order is that of its page. The planner would gather all that
+fits and sort it where it takes that for few: its statistics lag behind a growing store, and a plan
+that is made for any value knows nothing of this one."""
 
 _ADVICE = {
     "25006": "Nothing was written: this server is a read-only standby. Name the primary in "
@@ -58,7 +54,7 @@ _ADVICE = {
 }
 
 
-class PostgreSQL:
+class PostgreSQL(PostedWords):
     """A PostgreSQL database, by psycopg."""
 
     def __init__(self, url: URL) -> None:
@@ -83,13 +79,15 @@ class PostgreSQL:
     def engine(self) -> Engine:
         """Make the engine; connections that a restart of the database ended are made anew."""
         given = {"connect_timeout": CONNECT_SECONDS, "application_name": "opswright-knowledge"}
-        return create_engine(
+        engine = create_engine(
             self._url,
             connect_args={key: v for key, v in given.items() if key not in self._url.query},
             pool_size=5,
             max_overflow=10,
             pool_pre_ping=True,
         )
+        event.listen(engine, "begin", _plan_by_index)
+        return engine
 
     def lane(self, namespace: str) -> str:
         """One writer at a time in each namespace."""
@@ -123,6 +121,11 @@ class PostgreSQL:
         """NOTIFY, which is sent when the transaction commits."""
         connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
+    def analyze(self, connection: Connection) -> None:
+        """ANALYZE: autovacuum comes after a minute, and until then one row is expected of any."""
+        tables = ", ".join([*metadata.tables, *WORD_TABLES])
+        connection.exec_driver_sql(f"ANALYZE {tables}")
+
     @contextmanager
     def news(self, engine: Engine) -> Iterator["_Notifications"]:
         """LISTEN on a connection of its own."""
@@ -137,71 +140,6 @@ class PostgreSQL:
     def insert(self, table: Table) -> Any:
         """PostgreSQL's own insert."""
         return insert(table)
-
-    def index(
-        self, connection: Connection, index: WordIndex, entries: Sequence[tuple[int, list[str]]]
-    ) -> None:
-        """Index the words of new (number, words)."""
-        if not entries:
-            return
-        if index == "memory_words":
-            statement = text(
-                "INSERT INTO memory_words VALUES "
-                "(:number, to_tsvector('opswright_words', :words), :length)"
-            )
-            rows = [{"number": n, "words": " ".join(w), "length": len(w)} for n, w in entries]
-        else:
-            statement = text(
-                "INSERT INTO resource_words VALUES (:number, CAST(:words AS tsvector))"
-            )
-            rows = [{"number": n, "words": _vector(w)} for n, w in entries]
-        connection.execute(statement, rows)
-
-    def unindex(self, connection: Connection, index: WordIndex, numbers: Sequence[int]) -> None:
-        """Take records out of an index."""
-        if numbers:
-            statement = text(f"DELETE FROM {index} WHERE number = ANY(:numbers)")  # noqa: S608
-            connection.execute(statement, {"numbers": list(numbers)})
-
-    def stems(self, connection: Connection, words: Sequence[str]) -> list[str]:
-        """The words as PostgreSQL stems them."""
-        asked = text("SELECT tsvector_to_array(to_tsvector('opswright_words', :words))")
-        return list(connection.execute(asked, {"words": " ".join(words)}).scalar_one())
-
-    def holding(self, stems: Sequence[str], *, every: bool) -> Select[Any]:
-        """The number of each memory with every stem, or any; newest first."""
-        query = (" & " if every else " | ").join(f"'{stem}'" for stem in stems)
-        return _matching("memory_words", query, newest_first=True)
-
-    def ranked(self, connection: Connection, held: Mapping[str, int]) -> Subquery:
-        """BM25 as FTS5 has it, but for the mean length, which is that of what matches."""
-        stored = connection.execute(text("SELECT max(number) FROM memory_words")).scalar_one() or 0
-        return (
-            text(
-                "SELECT m.number AS number, sum(a.idf * t.n * (:k1 + 1) / "
-                "(t.n + :k1 * (1 - :b + :b * m.length / m.mean))) AS relevance "
-                "FROM (SELECT number, words, length, avg(length) OVER () AS mean "
-                "FROM memory_words WHERE words @@ CAST(:query AS tsquery)) m "
-                "CROSS JOIN LATERAL (SELECT lexeme, cardinality(positions) AS n "
-                "FROM unnest(m.words)) t "
-                "JOIN unnest(CAST(:stems AS text[]), CAST(:idfs AS float8[])) AS a(stem, idf) "
-                "ON a.stem = t.lexeme GROUP BY m.number"
-            )
-            .bindparams(
-                k1=K1,
-                b=B,
-                query=" | ".join(f"'{stem}'" for stem in held),
-                stems=list(held),
-                idfs=[_idf(count, stored) for count in held.values()],
-            )
-            .columns(number=BigInteger, relevance=Float)
-            .subquery()
-        )
-
-    def phrased(self, phrases: Sequence[Sequence[str]], *, begun: bool) -> Select[Any]:
-        """The number of each resource with every phrase; if `begun`, its last word may go on."""
-        each = (_phrase(phrase, ":*" if begun else "") for phrase in phrases)
-        return _matching("resource_words", " & ".join(f"({one})" for one in each))
 
     def explain(self, exc: Exception) -> OpswrightError:
         """Turn a driver's error into one that says what to do."""
@@ -225,37 +163,6 @@ class _Notifications:
         return any(True for _ in self._connection.notifies(timeout=NEWS_SECONDS, stop_after=1))
 
 
-def _idf(held: int, stored: int) -> float:
-    """FTS5's: a word that most hold weighs next to nothing, but never less."""
-    return max(math.log((max(stored, held) - held + 0.5) / (held + 0.5)), 1e-6)
-
-
-def _vector(words: Sequence[str]) -> str:
-    """The words, which are letters and digits alone, with their places.
-
-    PostgreSQL forgets the places of a word beyond `MOST_PLACES`, so where one is that frequent, the
-    pairs of words that follow each other are words of their own.
-    """
-    placed = " ".join(f"'{word}':{place}" for place, word in enumerate(words, 1))
-    if max(Counter(words).values(), default=0) <= MOST_PLACES:
-        return placed
-    return " ".join([placed, *sorted(set(_pairs(words)))])
-
-
-def _phrase(words: Sequence[str], star: str) -> str:
-    """A query for words next to each other, by their places or, without those, by pairs."""
-    placed = " <-> ".join(f"'{word}'" for word in words) + star
-    pairs = " & ".join(_pairs(words))
-    return f"({placed}) | ({pairs}{star})" if pairs else placed
-
-
-def _pairs(words: Sequence[str]) -> Iterator[str]:
-    return (f"'{one}~{following}'" for one, following in pairwise(words))
-
-
-def _matching(index: WordIndex, query: str, *, newest_first: bool = False) -> Select[Any]:
-    order = " ORDER BY number DESC" if newest_first else ""
-    found = text(
-        f"SELECT number FROM {index} WHERE words @@ CAST(:query AS tsquery){order}"  # noqa: S608
-    )
-    return select(found.bindparams(query=query).columns(number=BigInteger).subquery().c.number)
+def _plan_by_index(connection: Connection) -> None:
+    if connection.get_execution_options().get("postgresql_readonly"):
+        connection.exec_driver_sql(PLAN_BY_INDEX)

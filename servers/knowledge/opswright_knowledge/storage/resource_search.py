@@ -68,14 +68,17 @@ class ResourceSearch:
     ) -> tuple[list[Resource], Counts]:
         """Living resources that fit, by type and id; in the order of recording when words do it.
 
-        A query, a tag, an attribute and a status are looked for in the word index, each by itself.
+        A query, a tag, an attribute and a status are looked for in the word index, each by itself;
+        a tag and its value alone in the index of tags.
         Returns at most `limit` + 1 of them, and how many there are by type.
         """
         c = resources.c
         equal = ((c.status, status), (c.account, account), (c.region, region))
         fits = [column == value for column, value in equal if value is not None]
+        others = (query, attribute, status, account, region, id, related_to)
+        is_tag_alone = "=" in (tag or "") and not any(others)
         if tag is not None:
-            fits.append(self._tagged(tag))
+            fits += self._has_tag(tag) if is_tag_alone else [self._tagged(tag)]
         if attribute is not None:
             fits.append(_with_attribute(attribute))
         words = self._phrases(query, _as_told(tag), _as_told(attribute, path=True), status)
@@ -86,8 +89,11 @@ class ResourceSearch:
             fits += [c.number.in_(self._called(id))] if id is not None else []
             fits += [self._is_near(near)] if id is not None and near else []
             if query is not None and has_words(query):
-                begun = self._unit.dialect.phrased(self._phrases(query), begun=True)
-                fits.append(c.number.in_(begun))
+                fits.append(c.number.in_(self._phrased(self._phrases(query), begun=True)))
+        elif is_tag_alone:
+            t = resource_tags.c
+            source = resource_tags.join(resources, and_(t.namespace == c.namespace, *_same_key(t)))
+            order = (t.type, t.id)
         elif words:
             words += self._phrases(None, type, region)
             matching = self._matching(words, begun=query is not None and has_words(query))
@@ -102,11 +108,13 @@ class ResourceSearch:
         asked = select(resources).select_from(source).where(*fits)
         kinds = select(c.type).select_from(source).where(*fits)
         counts = self._counted(kinds) if narrowed else self._living(type)
-        if after is not None and order != _KEY:
+        if after is not None and len(order) == 1:
             asked = asked.where(order[0] > self._number(after))
         elif after is not None:
             same_type = type is not None and type == after[0]
-            asked = asked.where(c.id > after[1] if same_type else tuple_(*_KEY) > tuple_(*after))
+            asked = asked.where(
+                order[1] > after[1] if same_type else tuple_(*order) > tuple_(*after)
+            )
         rows = self._connection.execute(asked.order_by(*order).limit(limit + 1)).mappings()
         return [Resource.model_validate(dict(row)) for row in rows], counts
 
@@ -130,10 +138,13 @@ class ResourceSearch:
         In a query the last word of each may go on, unless many hold the words as they stand:
         gathering how a common word may go on takes time in line with all that hold it.
         """
-        phrased = self._unit.dialect.phrased
-        some = phrased(words, begun=False).limit(MOST_COUNTED + 1).subquery()
-        few = self._connection.execute(select(func.count()).select_from(some)).scalar_one()
-        return phrased(words, begun=begun and few <= MOST_COUNTED).subquery()
+        plain = self._phrased(words, begun=False)
+        if begun and self._unit.counted(plain, MOST_COUNTED) <= MOST_COUNTED:
+            return self._phrased(words, begun=True).subquery()
+        return plain.subquery()
+
+    def _phrased(self, phrases: Sequence[Sequence[str]], *, begun: bool) -> Select[Any]:
+        return self._unit.dialect.phrased(self._connection, phrases, begun=begun)
 
     def _phrases(self, query: str | None, *others: str | None) -> list[list[str]]:
         """What the word index must hold next to each other: each part of the query, the others."""
@@ -151,14 +162,14 @@ class ResourceSearch:
         return int(number)
 
     def _tagged(self, tag: str) -> ColumnElement[bool]:
+        same = (*_same_key(resource_tags.c), *self._has_tag(tag))
+        return exists().where(*same).correlate(resources)
+
+    def _has_tag(self, tag: str) -> list[ColumnElement[bool]]:
         c = resource_tags.c
         key, equals, value = tag.partition("=")
-        same = (self._unit.own(resource_tags), *_same_key(c), c.key == key)
-        return (
-            exists()
-            .where(*same, *([c.value == looked_up(value)] if equals else []))
-            .correlate(resources)
-        )
+        found = [self._unit.own(resource_tags), c.key == key]
+        return [*found, c.value == looked_up(value)] if equals else found
 
     def _called(self, name: str) -> Any:
         """A query for the numbers of what has an id or ARN: `OR` would use neither index."""
@@ -205,13 +216,14 @@ class ResourceSearch:
             other.c.kind < n.kind,
         )
         once = ~again.correlate(resource_relations)
-        targets = select(n.target).where(related, n.id.in_(names))
+        asked_of = select(n.target).where(related, n.id.in_(names), n.target != "").distinct()
+        targets = self._connection.execute(asked_of).scalars().all()
         ways = [
             (joined, key, [related, n.target == name, once])
             for name in sorted(names)
         ] + [
-            (resources, _KEY, [column.in_(targets), column != ""])
-            for column in (resources.c.id, resources.c.arn)
+            (resources, _KEY, [column.in_(targets)])
+            for column in (resources.c.id, resources.c.arn) if targets
         ]  # fmt: skip
         found: dict[tuple[str, str], Any] = {}
         counted = []

@@ -29,7 +29,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0008")
 """The versions of the schema, oldest first."""
 
 TEXT = Text().with_variant(Text(collation="C"), "postgresql")

@@ -98,6 +98,9 @@ class SQLite:
     def announce(self, connection: Connection) -> None:
         """Nothing: the file's own `data_version` tells."""
 
+    def analyze(self, connection: Connection) -> None:
+        """The figures that the migrations filled in are for a large store."""
+
     @contextmanager
     def news(self, engine: Engine) -> Iterator["_DataVersion"]:
         """Look at the file's `data_version`, which takes microseconds, again and again."""
@@ -134,10 +137,12 @@ class SQLite:
         """The words themselves: FTS5 stems what it is asked."""
         return list(dict.fromkeys(words))
 
-    def holding(self, stems: Sequence[str], *, every: bool) -> Select[Any]:
-        """The number of each memory with every stem, or any; newest first."""
+    def holding(
+        self, connection: Connection, stems: Sequence[str], *, every: bool, most: int
+    ) -> Select[Any]:
+        """The number of the newest memories with every stem, or any."""
         match = (" AND " if every else " OR ").join(f'"{stem}"' for stem in stems)
-        return _matching("memory_words", match, newest_first=True)
+        return _matching("memory_words", match, newest_first=True).limit(most)
 
     def ranked(self, connection: Connection, held: Mapping[str, int]) -> Subquery:
         """FTS5's own BM25."""
@@ -152,7 +157,9 @@ class SQLite:
             .subquery()
         )
 
-    def phrased(self, phrases: Sequence[Sequence[str]], *, begun: bool) -> Select[Any]:
+    def phrased(
+        self, connection: Connection, phrases: Sequence[Sequence[str]], *, begun: bool
+    ) -> Select[Any]:
         """The number of each resource with every phrase; if `begun`, its last word may go on."""
         star = " *" if begun else ""
         match = " AND ".join(f'"{" ".join(phrase)}"{star}' for phrase in phrases)

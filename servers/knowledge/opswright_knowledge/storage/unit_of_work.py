@@ -64,12 +64,20 @@ class UnitOfWork:
         self.by = by
         self.time = now
         self.now = iso(now)
+        self._began: int | None = None
         self._logged: int | None = None
 
     @property
     def has_news(self) -> bool:
         """Whether there is anything new in the change log."""
         return self._logged is not None
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether the change log has passed a power of ten, from a hundred on, in here."""
+        if self._began is None or self._logged is None:
+            return False
+        return self._logged >= 100 and len(str(self._logged)) > len(str(self._began))
 
     @cached_property
     def resources(self) -> Resources:
@@ -191,6 +199,8 @@ class UnitOfWork:
                 )
             ],
         )
+        if self._began is None:
+            self._began = revisions[0] - 1
         self._logged = last
         return revisions
 
