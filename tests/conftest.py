@@ -59,11 +59,16 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     sandbox.down(state_dir)
 
 
+def empty(emulator: Sandbox) -> None:
+    """Forget all that is in the emulated account."""
+    reset = urllib.request.Request(f"{emulator.endpoint}/moto-api/reset", method="POST")
+    urllib.request.urlopen(reset, timeout=30).close()
+
+
 @pytest.fixture
 def cloud(emulator: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """An empty account behind the emulator, with the environment pointing at it."""
-    reset = urllib.request.Request(f"{emulator.endpoint}/moto-api/reset", method="POST")
-    urllib.request.urlopen(reset, timeout=30).close()
+    empty(emulator)
     for name, value in emulator.environment().items():
         monkeypatch.setenv(name, value)
     return emulator

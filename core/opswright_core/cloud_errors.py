@@ -78,6 +78,9 @@ _THROTTLED = {
 ABSENT = re.compile(r"NotFound|NoSuch|NonExistent|DoesNotExist|^404$")
 """Codes that mean «there is no such thing»."""
 
+_ABSENT_SAID = re.compile(r"AutoScalingGroup name not found")
+"""Auto Scaling has no code for it: a ValidationError says so."""
+
 _GAPS = re.compile(
     r"not (?:been |yet )?implemented|NotImplementedError|not yet supported|NotYetImplemented", re.I
 )
@@ -133,7 +136,9 @@ def error_code(exc: BaseException) -> str:
 
 def is_absent(exc: BaseException) -> bool:
     """Whether an error means «there is no such thing» (NotFound, NoSuch…, DoesNotExist, 404)."""
-    return bool(ABSENT.search(error_code(exc)))
+    code = error_code(exc)
+    unsaid = code == "ValidationError" and _ABSENT_SAID.search(str(exc))
+    return bool(ABSENT.search(code) or unsaid)
 
 
 def is_gap(answer: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from opswright_core.changes import Record, Work
 from opswright_core.errors import NotFoundError, OpswrightError
 from opswright_core.redact import MASK
 from opswright_core.runtime import Runtime
+from opswright_core.undo import NO_READ
 from opswright_core.verdicts import Check, Verdict
 
 
@@ -67,15 +68,18 @@ def _remade(rt: Runtime, record: Record) -> Work[Any]:
     return work
 
 
+_OPPOSITE: dict[Verdict, Verdict] = {"PASS": "FAIL", "FAIL": "PASS", "UNKNOWN": "UNKNOWN"}
+
+
 def _existing(rt: Runtime, record: Record) -> list[Check]:
     """Each thing whose removal the journal knows how to verify: it is gone when that verifies."""
     found = []
     for step in record.undo_steps:
         handler = rt.undo_handlers.get(step.kind)
         undone = handler.verify(step) if handler else None
-        if undone is None or undone.verdict == "UNKNOWN":
-            continue  # no read tells, or the tool's own checks say why not
+        if undone is None or undone.evidence == NO_READ:
+            continue
         name = f"There is still something for undo to do: {step.description}"
-        verdict: Verdict = "PASS" if undone.verdict == "FAIL" else "FAIL"
+        verdict: Verdict = _OPPOSITE[undone.verdict]
         found.append(Check(name=name, verdict=verdict, evidence=undone.evidence))
     return found

@@ -55,11 +55,14 @@ async def run_change(
     repeated = record is not None and key is not None and record.key == key
     if record and record.status == "done" and (repeated or not work.repeatable):
         answer = present(record, work.outputs)
-        if repeated and (work.repeatable or await asyncio.to_thread(_holds, work, answer)):
+        if repeated and work.repeatable:
             return answer  # the same request once more, whose answer the caller lost
-        if await asyncio.to_thread(_holds, work, answer):
-            summary = f"Already done, nothing changed: {record.summary}"
-            return answer.model_copy(update={"reused": True, "summary": summary})
+        if checks := await asyncio.to_thread(_still, work, answer):
+            again: dict[str, Any] = {"checks": checks}
+            if not repeated:
+                summary = f"Already done, nothing changed: {record.summary}"
+                again |= {"reused": True, "summary": summary}
+            return answer.model_copy(update=again)
     resumed = record if record and record.status in CUT_OFF else None
     waiting = record if record and record.status == "needs_approval" else None
     plan = await asyncio.to_thread(work.plan)
@@ -142,24 +145,25 @@ async def settle(rt: Runtime, change_id: str, wait_seconds: float) -> None:
         await asyncio.sleep(0.25)
 
 
-def _holds(work: Work[O], done: Change[O]) -> bool:
-    """Whether a finished change still verifies; what has vanished since does not.
+def _still(work: Work[O], done: Change[O]) -> list[Check]:
+    """The checks of a finished change read anew, if it still verifies; else none.
 
     What could not be read when it was done may be unread still: doing it again would not tell.
     """
     if done.outputs is None:
-        return False
+        return []
     unread = {(c.name, c.resource) for c in done.checks if c.verdict == "UNKNOWN"}
     try:
         checks = work.verify(done.outputs)
     except Exception as exc:
         if is_absent(exc):
-            return False
+            return []
         raise
-    return bool(checks) and all(
+    holds = all(
         c.verdict == "PASS" or (c.verdict == "UNKNOWN" and (c.name, c.resource) in unread)
         for c in checks
     )
+    return checks if holds else []
 
 
 def _as_it_is(work: Work[O], answer: Change[O]) -> Change[O]:

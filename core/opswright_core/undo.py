@@ -38,6 +38,9 @@ DONE_CODES = frozenset(
 )
 """Codes that AWS answers when the state is already the one to restore; a read still verifies it."""
 
+NO_READ = "no read tells whether it took effect"
+"""The evidence of a step that nothing can verify, unlike one whose read was refused."""
+
 DEADLINE_SECONDS = 1200.0
 
 
@@ -124,7 +127,7 @@ class AwsUndo:
             return Check(
                 name=step.description,
                 verdict="UNKNOWN",
-                evidence="no read tells whether it took effect",
+                evidence=NO_READ,
             )
         gone = attempt(lambda: self._is_gone(step))
         if isinstance(gone, Unread):

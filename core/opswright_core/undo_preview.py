@@ -17,7 +17,7 @@ from opswright_core.parallel import each, time_limit
 from opswright_core.runtime import Runtime, runtime
 from opswright_core.tools import read_tool
 from opswright_core.undo import UndoStep
-from opswright_core.verdicts import Check
+from opswright_core.verdicts import Check, Verdict
 
 MOST = 20
 LOOKED_BACK = 500
@@ -44,6 +44,7 @@ class PreviewedUndo(BaseModel):
     summary: str
     steps: list[PreviewedStep] = Field(description="In the order they would run")
     differs: list[str] = Field(description="What is not as the change made it, by reading it")
+    unread: list[str] = Field(description="What could not be compared, and why")
     blocked_by: list[str] = Field(description="Why undo_change would be refused or fail now")
 
 
@@ -91,12 +92,14 @@ def _previewed(
     rt: Runtime, record: Record, standing: list[Record], together: set[str]
 ) -> PreviewedUndo:
     steps = [_met(rt, step) for step in record.undo_steps] if record.status != "undone" else []
+    checks = drift_of(rt, record) if _is_whole(record) else []
     return PreviewedUndo(
         change_id=record.change_id,
         tool=record.tool,
         summary=record.summary,
         steps=steps,
-        differs=_differs(rt, record),
+        differs=_said(checks, "FAIL"),
+        unread=_said(checks, "UNKNOWN"),
         blocked_by=blockers(rt, record, standing, together),
     )
 
@@ -112,13 +115,13 @@ def _met(rt: Runtime, step: UndoStep) -> PreviewedStep:
     return PreviewedStep(does=step.description, state=state, evidence=undone.evidence)
 
 
-def _differs(rt: Runtime, record: Record) -> list[str]:
-    if record.status != "done" or record.outputs is None:
-        return []
+def _is_whole(record: Record) -> bool:
+    return record.status == "done" and record.outputs is not None
+
+
+def _said(checks: list[Check], verdict: Verdict) -> list[str]:
     return [
-        f"{check.name}: {check.evidence or 'no'}"
-        for check in drift_of(rt, record)
-        if check.verdict == "FAIL"
+        f"{check.name}: {check.evidence or 'no'}" for check in checks if check.verdict == verdict
     ]
 
 

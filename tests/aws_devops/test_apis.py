@@ -120,29 +120,6 @@ async def test_the_undo_of_an_api_leaves_the_function_as_it_was(
     assert left() == before
 
 
-async def test_an_api_that_was_cut_off_anywhere_is_undone_to_nothing_or_resumed(
-    watched: Any, code: str, left: Left
-) -> None:
-    await watched.call(
-        "create_function", name="hello", code=code, runtime="python3.13", handler="app.handler"
-    )
-    asked = {"name": "shop", "function_name": "hello", **TOKENS}
-    before = left()
-    steps = (
-        "CreateLogGroup", "CreateApi", "CreateAuthorizer", "CreateIntegration", "CreateRoute",
-        "CreateStage", "AddPermission",
-    )  # fmt: skip
-    for refused in steps:
-        cut_off = await watched.cut_off("create_api", refused, **asked)
-        if refused != steps[0]:
-            await watched.call("undo_change", change_id=cut_off["change_id"])
-        assert left() == before, refused
-    for refused in steps:
-        await watched.cut_off("create_api", refused, **asked)
-    assert (await watched.call("create_api", **asked))["status"] == "done"
-    assert len(left()["http"]) == 1
-
-
 async def test_a_private_api_is_reached_through_its_endpoint_alone(
     agent: Any, function: str, endpoint: str, client_of: Clients
 ) -> None:
@@ -175,34 +152,6 @@ async def test_the_undo_of_a_private_api_leaves_nothing(
     undone = await agent.call("undo_change", change_id=change["change_id"])
     assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
     assert left() == before
-
-
-async def test_a_private_api_that_was_cut_off_anywhere_is_undone_to_nothing_or_resumed(
-    watched: Any, code: str, left: Left, client_of: Clients
-) -> None:
-    await watched.call(
-        "create_function", name="hello", code=code, runtime="python3.13", handler="app.handler"
-    )
-    network = (await watched.call("create_network", name="shop", nat="none"))["outputs"]
-    made = await watched.call(
-        "create_vpc_endpoints", name="shop", vpc_id=network["vpc_id"], services=["execute-api"]
-    )
-    ids = [found["endpoint_id"] for found in made["outputs"]["made"]]
-    asked = {"name": "shop", "function_name": "hello", "vpc_endpoint_ids": ids}
-    before = left()
-    steps = (
-        "CreateRestApi", "CreateResource", "PutMethod", "PutIntegration", "CreateDeployment",
-        "UpdateStage", "AddPermission",
-    )  # fmt: skip
-    for refused in steps:
-        cut_off = await watched.cut_off("create_private_api", refused, **asked)
-        if refused != steps[0]:
-            await watched.call("undo_change", change_id=cut_off["change_id"])
-        assert left() == before, refused
-    for refused in steps:
-        await watched.cut_off("create_private_api", refused, **asked)
-    assert (await watched.call("create_private_api", **asked))["status"] == "done"
-    assert len(left()["rest"]) == 1
 
 
 async def test_plans_make_nothing_and_names_of_others_are_refused(

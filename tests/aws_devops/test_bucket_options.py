@@ -121,27 +121,6 @@ async def test_what_another_set_meanwhile_outlives_the_undo(
     assert [rule["ID"] for rule in options()["rules"]] == ["theirs", "later"]
 
 
-@pytest.mark.parametrize(
-    "refused",
-    [
-        "PutBucketLifecycleConfiguration", "PutBucketPolicy", "PutBucketLogging",
-        "PutBucketEncryption",
-    ],
-)  # fmt: skip
-async def test_options_that_were_cut_off_are_undone_or_resumed(
-    watched: Any, buckets: str, options: Any, refused: str
-) -> None:
-    before, asked = options(), {"kms_key": buckets, **ASKED}
-    cut_off = await watched.cut_off("configure_bucket", refused, **asked)
-    await watched.call("undo_change", change_id=cut_off["change_id"])
-    assert options() == before
-    await watched.cut_off("configure_bucket", refused, **asked)
-    resumed = await watched.call("configure_bucket", **asked)
-    assert resumed["status"] == "done"
-    await watched.call("undo_change", change_id=resumed["change_id"])
-    assert options() == before
-
-
 async def test_a_plan_sets_nothing_and_says_what_it_costs(
     agent: Any, buckets: str, options: Any
 ) -> None:
@@ -238,17 +217,6 @@ async def test_versioning_is_suspended_where_that_is_said_and_its_undo_enables_i
     assert protection() == ["Suspended", PRIVATE]
     await agent.call("undo_change", change_id=change["change_id"])
     assert protection() == ["Enabled", PRIVATE]
-
-
-@pytest.mark.parametrize("refused", ["PutPublicAccessBlock", "PutBucketVersioning"])
-async def test_a_protection_that_was_cut_off_is_resumed_and_undone(
-    watched: Any, protection: Any, refused: str
-) -> None:
-    await watched.cut_off("configure_bucket", refused, **PROTECTED)
-    resumed = await watched.call("configure_bucket", **PROTECTED)
-    assert protection() == ["Enabled", PRIVATE]
-    await watched.call("undo_change", change_id=resumed["change_id"])
-    assert protection() == ["Suspended", None]
 
 
 def test_options_that_were_changed_by_hand_fail() -> None:

@@ -47,18 +47,6 @@ async def test_the_undo_of_a_repository_takes_its_images_too(
     assert names(client_of) == []
 
 
-@pytest.mark.parametrize("refused", ["CreateRepository", "PutLifecyclePolicy"])
-async def test_a_repository_that_was_cut_off_is_undone_or_resumed(
-    watched: Any, client_of: Clients, refused: str
-) -> None:
-    cut_off = await watched.cut_off("create_container_repository", refused, name="shop")
-    await watched.call("undo_change", change_id=cut_off["change_id"])
-    assert names(client_of) == []
-    await watched.cut_off("create_container_repository", refused, name="shop")
-    made = await watched.call("create_container_repository", name="shop")
-    assert made["status"] == "done"
-
-
 async def test_tags_made_mutable_by_hand_are_made_immutable_by_a_repeat(
     agent: Any, client_of: Clients
 ) -> None:

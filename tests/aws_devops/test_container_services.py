@@ -185,50 +185,6 @@ async def test_the_undo_of_a_service_leaves_the_account_as_it_was(
     assert again["status"] == "done"
 
 
-EVERY_STEP = (
-    "CreateLogGroup", "PutRetentionPolicy", "CreateRole", "PutRolePolicy", "CreateCluster",
-    "CreateTargetGroup", "CreateRule", "RegisterTaskDefinition", "CreateService",
-    "RegisterScalableTarget", "PutScalingPolicy",
-)  # fmt: skip
-
-
-async def test_a_service_that_was_cut_off_anywhere_is_undone_to_nothing_or_resumed(
-    watched: Any, left: Callable[[], dict[str, Any]]
-) -> None:
-    network = (await watched.call("create_network", name="shop"))["outputs"]
-    vpc_id = network["vpc_id"]
-    made = await watched.call("create_security_groups", name="shop", vpc_id=vpc_id)
-    balancer = await watched.call(
-        "create_load_balancer",
-        name="shop",
-        vpc_id=vpc_id,
-        subnet_ids=network["public_subnet_ids"],
-        security_group_ids=[made["outputs"]["load_balancer_sg_id"]],
-    )
-    asked = {
-        "name": "shop-api",
-        "image": IMAGE,
-        "subnet_ids": network["private_subnet_ids"],
-        "security_group_ids": [made["outputs"]["app_sg_id"]],
-        "listener_arn": balancer["outputs"]["listener_arn"],
-        "max_count": 4,
-    }
-    before = left()
-    for refused in EVERY_STEP:
-        cut_off = await watched.cut_off("create_container_service", refused, **asked)
-        if refused != EVERY_STEP[0]:
-            await watched.call("undo_change", change_id=cut_off["change_id"])
-        assert left() == before, refused
-    for refused in EVERY_STEP:
-        await watched.cut_off("create_container_service", refused, **asked)
-    resumed = await watched.call("create_container_service", **asked)
-    assert resumed["status"] == "done"
-    after = left()
-    assert [after[kind] for kind in ("clusters", "services")] == [["shop-api"], ["shop-api"]]
-    assert len(after["definitions"]) == len(after["scaling"]) == 1
-    assert len(after["rules"]) == len(before["rules"]) + 1
-
-
 async def test_a_plan_says_what_is_made_what_it_lacks_and_makes_nothing(
     agent: Any, asked: dict[str, Any], left: Callable[[], dict[str, Any]]
 ) -> None:

@@ -45,15 +45,6 @@ def place(network: dict[str, Any], groups: dict[str, str]) -> dict[str, Any]:
     }
 
 
-async def made_place(agent: Any) -> dict[str, Any]:
-    network = (await agent.call("create_network", name="shop", nat="none"))["outputs"]
-    made = await agent.call("create_security_groups", name="shop", vpc_id=network["vpc_id"])
-    return {
-        "subnet_ids": network["database_subnet_ids"],
-        "security_group_ids": [made["outputs"]["database_sg_id"]],
-    }
-
-
 @pytest.mark.parametrize(("engine", "port"), [("aurora-postgresql", 5432), ("aurora-mysql", 3306)])
 async def test_an_aurora_cluster_is_private_encrypted_and_spread_over_zones(
     agent: Any, place: dict[str, Any], client_of: Clients, there: Any, engine: str, port: int
@@ -88,25 +79,6 @@ async def test_the_undo_of_a_cluster_keeps_a_snapshot_at_most(
     found = client_of("rds").describe_db_cluster_snapshots(SnapshotType="manual")
     kept = [s["DBClusterSnapshotIdentifier"] for s in found["DBClusterSnapshots"]]
     assert kept == ([f"orders-final-{change['change_id']}"] if keep else [])
-
-
-@pytest.mark.parametrize(
-    ("refused", "after"),
-    [("CreateDBSubnetGroup", 0), ("CreateDBCluster", 0), ("CreateDBInstance", 1)],
-)
-async def test_a_cluster_that_was_cut_off_is_undone_or_resumed(
-    watched: Any, there: Any, refused: str, after: int
-) -> None:
-    asked = {"name": "orders", "final_snapshot": False, **await made_place(watched)}
-    before = there()
-    cut_off = await watched.cut_off("create_aurora_cluster", refused, after=after, **asked)
-    await watched.call("undo_change", change_id=cut_off["change_id"])
-    assert there() == before
-    asked["name"] = "mails"  # the emulator keeps the other's automated snapshot
-    await watched.cut_off("create_aurora_cluster", refused, after=after, **asked)
-    resumed = await watched.call("create_aurora_cluster", **asked)
-    assert resumed["status"] == "done"
-    assert there()["instances"] == ["mails-1", "mails-2"]
 
 
 async def test_a_cluster_of_somebody_else_is_refused_and_a_plan_makes_nothing(
@@ -249,21 +221,6 @@ async def test_a_cluster_is_restored_with_as_many_instances(
     assert there() == before
     said = await agent.refused("restore_database", name="x", source_id="orders-1")
     assert "restore the cluster" in said
-
-
-@pytest.mark.parametrize("refused", ["RestoreDBClusterFromSnapshot", "CreateDBInstance"])
-async def test_a_restore_that_was_cut_off_is_undone_or_resumed(
-    watched: Any, client_of: Clients, there: Any, refused: str
-) -> None:
-    make_cluster(client_of("rds"), await made_place(watched))
-    before = there()
-    asked = {"name": "orders-copy", "source_id": "orders", "final_snapshot": False}
-    cut_off = await watched.cut_off("restore_database", refused, **asked)
-    await watched.call("undo_change", change_id=cut_off["change_id"])
-    assert there() == before
-    asked["name"] = "orders-again"
-    await watched.cut_off("restore_database", refused, **asked)
-    assert (await watched.call("restore_database", **asked))["status"] == "done"
 
 
 async def test_a_restore_that_cannot_be_is_refused(agent: Any, shop: str) -> None:

@@ -75,12 +75,6 @@ async def test_a_zone_of_somebody_else_is_named_not_doubled(agent: Any, client_o
     assert "set_dns_record uses it" in await agent.refused("create_hosted_zone", name="example.com")
 
 
-async def test_a_zone_that_was_cut_off_is_found_again(watched: Any, client_of: Clients) -> None:
-    await watched.cut_off("create_hosted_zone", "ChangeTagsForResource", name="example.com")
-    assert (await watched.call("create_hosted_zone", name="example.com"))["status"] == "done"
-    assert len(client_of("route53").list_hosted_zones()["HostedZones"]) == 1
-
-
 async def test_a_record_goes_into_the_zone_of_the_longest_suffix(
     agent: Any, client_of: Clients, zone: str
 ) -> None:

@@ -85,23 +85,6 @@ async def test_flow_logs_go_to_a_bucket_whose_policy_keeps_what_others_put_there
     assert policy() == before
 
 
-@pytest.mark.parametrize(
-    "refused", ["CreateLogGroup", "PutRetentionPolicy", "PutRolePolicy", "CreateFlowLogs"]
-)
-async def test_flow_logs_that_were_cut_off_are_undone_or_resumed(
-    watched: Any, left: Any, refused: str
-) -> None:
-    vpc_id = (await watched.call("create_network", name="shop", nat="none"))["outputs"]["vpc_id"]
-    before = left()
-    asked = {"name": "shop", "vpc_id": vpc_id}
-    cut_off = await watched.cut_off("create_flow_logs", refused, **asked)
-    await watched.call("undo_change", change_id=cut_off["change_id"])
-    assert left() == before
-    await watched.cut_off("create_flow_logs", refused, **asked)
-    assert (await watched.call("create_flow_logs", **asked))["status"] == "done"
-    assert len(left()["flow logs"]) == 1
-
-
 async def test_flow_logs_that_cannot_be_are_refused_and_a_plan_makes_nothing(
     agent: Any, network: dict[str, Any], client_of: Clients, left: Any
 ) -> None:

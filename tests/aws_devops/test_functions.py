@@ -132,38 +132,6 @@ async def test_what_starts_a_function_is_made_with_it_and_undone_with_it(
     assert left() == before
 
 
-EVERY_STEP = (
-    "CreateLogGroup", "PutRetentionPolicy", "CreateRole", "PutRolePolicy", "CreateFunction",
-    "PutFunctionConcurrency", "CreateFunctionUrlConfig", "PutRule", "AddPermission", "PutTargets",
-    "CreateEventSourceMapping",
-)  # fmt: skip
-
-
-async def test_a_function_that_was_cut_off_anywhere_is_undone_to_nothing_or_resumed(
-    watched: Any, asked: dict[str, Any], left: Callable[[], dict[str, Any]]
-) -> None:
-    queue = await watched.call("create_queue", name="orders", visibility_timeout_seconds=180)
-    whole = {
-        **asked,
-        "queue_arn": queue["outputs"]["queue_arn"],
-        "schedule": "rate(5 minutes)",
-        "function_url": True,
-        "reserved_concurrency": 5,
-    }
-    before = left()
-    for refused in EVERY_STEP:
-        cut_off = await watched.cut_off("create_function", refused, **whole)
-        if refused != EVERY_STEP[0]:
-            await watched.call("undo_change", change_id=cut_off["change_id"])
-        assert left() == before, refused
-    for refused in EVERY_STEP:
-        await watched.cut_off("create_function", refused, **whole)
-    assert (await watched.call("create_function", **whole))["status"] == "done"
-    after = left()
-    assert (after["functions"], after["rules"], after["roles"]) == (["hello"],) * 3
-    assert len(after["triggers"]) == 1
-
-
 async def test_a_function_in_a_vpc_may_join_it_and_its_code_may_not(
     agent: Any,
     asked: dict[str, Any],

@@ -51,25 +51,6 @@ async def test_a_server_has_a_role_an_encrypted_disk_and_no_key(
     assert inventory() == before
 
 
-@pytest.mark.parametrize("refused", ["CreateRole", "AddRoleToInstanceProfile", "RunInstances"])
-async def test_a_server_that_was_cut_off_is_undone_or_resumed(
-    watched: Any, inventory: Any, refused: str
-) -> None:
-    network = (await watched.call("create_network", name="shop", nat="none"))["outputs"]
-    group = await watched.call("create_security_groups", name="shop", vpc_id=network["vpc_id"])
-    asked = {
-        "name": "build-agent",
-        "subnet_id": network["private_subnet_ids"][0],
-        "security_group_ids": [group["outputs"]["app_sg_id"]],
-    }
-    before = inventory()
-    cut_off = await watched.cut_off("create_instance", refused, **asked)
-    await watched.call("undo_change", change_id=cut_off["change_id"])
-    assert inventory() == before
-    await watched.cut_off("create_instance", refused, **asked)
-    assert (await watched.call("create_instance", **asked))["status"] == "done"
-
-
 async def test_a_server_that_cannot_be_is_refused_and_a_plan_makes_nothing(
     agent: Any, place: dict[str, Any], client_of: Clients, inventory: Any
 ) -> None:

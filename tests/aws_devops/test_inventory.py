@@ -165,7 +165,7 @@ async def test_tags_that_may_not_be_read_are_named_and_what_carries_them_is_list
         answer = await client.call_tool("list_resources", {"types": ["queue"]})
     assert [item["id"] for item in answer.structured_content["items"]] == [furnished["queue"]]
     (line,) = answer.structured_content["unread"]
-    assert line.startswith("tags of sqs:queue: ")
+    assert line.startswith("tags of sqs:queue by ")
     assert "tag:GetResources" in line
 
 

@@ -81,23 +81,6 @@ async def test_a_queue_that_was_cut_off_is_resumed_or_undone(
     assert len(sqs.list_queues()["QueueUrls"]) == 2
 
 
-@pytest.mark.parametrize("refused", ["CreateTopic", "SetQueueAttributes", "Subscribe"])
-async def test_a_topic_that_was_cut_off_leaves_nothing_after_its_undo_and_can_be_resumed(
-    watched: Any, client_of: Clients, refused: str
-) -> None:
-    queue = (await watched.call("create_queue", name="orders"))["outputs"]
-    before = attributes_of(client_of("sqs"), queue["queue_url"])["Policy"]
-    asked = {"name": "sales", "queue_arns": [queue["queue_arn"]]}
-    cut_off = await watched.cut_off("create_topic", refused, **asked)
-    await watched.call("undo_change", change_id=cut_off["change_id"])
-    assert client_of("sns").list_topics()["Topics"] == []
-    after = attributes_of(client_of("sqs"), queue["queue_url"])["Policy"]
-    assert json.loads(after) == json.loads(before)
-    await watched.cut_off("create_topic", refused, **asked)
-    made = (await watched.call("create_topic", **asked))["outputs"]
-    assert [s["endpoint"] for s in made["subscriptions"]] == [queue["queue_arn"]]
-
-
 async def test_a_plan_makes_nothing_and_says_what_a_missing_dead_letter_queue_means(
     agent: Any, client_of: Clients
 ) -> None:

@@ -117,7 +117,7 @@ async def test_what_may_not_be_read_is_named_with_the_permission_to_grant() -> N
     assert reading.found == []
     assert reading.failed == {"rds:db", "rds:cluster", "rds:subnet-group"}
     assert len(unread) == 3
-    assert unread[0].startswith("rds:db: ")
+    assert unread[0].startswith("rds:db by ")
     assert "Grant" in unread[0]
     assert "DescribeDBInstances" in unread[0]
 

@@ -407,30 +407,6 @@ async def test_the_image_of_a_function_is_replaced_and_brought_back(
     assert "its own runtime and handler" in said
 
 
-EVERY_STEP = [
-    "PublishVersion", "UpdateFunctionConfiguration", "CreateAlias",
-]  # fmt: skip
-
-
-async def test_a_function_release_cut_off_anywhere_is_undone_or_resumed(
-    watched: Any, function: dict[str, Any], client_of: Clients
-) -> None:
-    client = client_of("lambda")
-    await watched.call("create_function", **function)
-    asked = {"function": "hello", "timeout_seconds": 60, "alias": "live"}
-    for refused in EVERY_STEP:
-        cut_off = await watched.cut_off("update_function", refused, **asked)
-        if refused != EVERY_STEP[0]:
-            await watched.call("undo_change", change_id=cut_off["change_id"])
-        assert client.get_function_configuration(FunctionName="hello")["Timeout"] == 30
-        assert versions(client) == []
-    for refused in EVERY_STEP:
-        await watched.cut_off("update_function", refused, **asked)
-    assert (await watched.call("update_function", **asked))["status"] == "done"
-    assert client.get_function_configuration(FunctionName="hello")["Timeout"] == 60
-    assert len(versions(client)) == 2
-
-
 REFUSED_OF_FUNCTIONS: list[tuple[dict[str, Any], str]] = [
     ({}, "Nothing to change"),
     ({"function": "none", "memory_mib": 512}, "does not exist"),

@@ -51,17 +51,6 @@ async def test_the_undo_of_a_role_leaves_nothing(agent: Any, client_of: Clients)
     assert roles(client_of) == []
 
 
-@pytest.mark.parametrize("refused", ["CreateRole", "PutRolePolicy"])
-async def test_a_role_that_was_cut_off_is_undone_or_resumed(
-    watched: Any, client_of: Clients, refused: str
-) -> None:
-    cut_off = await watched.cut_off("create_service_role", refused, **TASKS)
-    await watched.call("undo_change", change_id=cut_off["change_id"])
-    assert roles(client_of) == []
-    await watched.cut_off("create_service_role", refused, **TASKS)
-    assert (await watched.call("create_service_role", **TASKS))["status"] == "done"
-
-
 async def test_a_dry_run_makes_no_role(agent: Any, client_of: Clients) -> None:
     planned = await agent.call("create_service_role", **TASKS, dry_run=True)
     assert "for account 123456789012 alone" in planned["summary"]

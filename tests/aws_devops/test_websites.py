@@ -104,16 +104,6 @@ async def test_a_validation_record_that_was_there_stays_after_the_undo(
     assert cnames(client_of("route53"), zone) == before
 
 
-async def test_a_certificate_whose_records_were_refused_is_resumed(
-    watched: Any, client_of: Clients
-) -> None:
-    await watched.call("create_hosted_zone", name="example.com")
-    asked = {"name": "shop", "domain_names": ["example.com"]}
-    await watched.cut_off("create_certificate", "ChangeResourceRecordSets", **asked)
-    assert (await watched.call("create_certificate", **asked))["outputs"]["status"] == "ISSUED"
-    assert len(client_of("acm").list_certificates()["CertificateSummaryList"]) == 1
-
-
 @pytest.mark.parametrize(
     ("domain_names", "said"),
     [
@@ -197,27 +187,6 @@ async def test_the_undo_of_a_website_leaves_nothing(agent: Any, client_of: Clien
     controls = cloudfront.list_origin_access_controls()["OriginAccessControlList"]
     assert not controls.get("Items")
     assert client_of("s3").list_buckets()["Buckets"] == []
-
-
-@pytest.mark.parametrize(
-    "refused",
-    [
-        "PutPublicAccessBlock", "CreateOriginAccessControl", "CreateDistributionWithTags",
-        "PutBucketPolicy",
-    ],
-)  # fmt: skip
-async def test_a_website_that_was_cut_off_is_undone_or_resumed(
-    watched: Any, client_of: Clients, refused: str
-) -> None:
-    cut_off = await watched.cut_off("create_static_website", refused, name="shop-site")
-    await watched.call("undo_change", change_id=cut_off["change_id"])
-    cloudfront = client_of("cloudfront")
-    assert not cloudfront.list_distributions()["DistributionList"].get("Items")
-    assert client_of("s3").list_buckets()["Buckets"] == []
-    await watched.cut_off("create_static_website", refused, name="shop-site")
-    resumed = await watched.call("create_static_website", name="shop-site")
-    assert resumed["status"] == "done"
-    assert len(cloudfront.list_distributions()["DistributionList"]["Items"]) == 1
 
 
 async def test_a_distribution_switched_off_by_hand_is_drift(agent: Any, client_of: Clients) -> None:

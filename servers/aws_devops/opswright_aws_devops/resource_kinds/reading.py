@@ -51,7 +51,7 @@ def read_kinds(
     failed: set[str] = set()
     for kind, answer in zip(kinds, each(kinds, read, at_once), strict=True):
         if isinstance(answer, Unread):
-            unread.append(f"{kind.type}: {answer.reason}")
+            unread.append(f"{kind.type} by {answer.reason}")
             failed.add(kind.type)
             continue
         taken, untagged = answer
@@ -91,7 +91,7 @@ def _with_tags(a: Aws, kind: ResourceKind, items: Items) -> tuple[Items, str]:
     refused = ""
     for answer in each(regions, read):
         if isinstance(answer, Unread):
-            refused = f"tags of {kind.type}: {answer.reason}"
+            refused = f"tags of {kind.type} by {answer.reason}"
         else:
             tags |= {entry["ResourceARN"]: entry["Tags"] for entry in answer}
     return [{**item, kind.tags: tags.get(item[kind.arn], [])} for item in items], refused

@@ -277,8 +277,10 @@ def judge_certificate(
 ) -> list[Check]:
     """Whether it is issued (UNKNOWN while it waits for records elsewhere) and can be renewed."""
     arn = made.certificate_arn
+    renewed = check("Its validation records are in our zones, for renewals", recorded, "", arn)
     if certificate is None or isinstance(certificate, Unread):
-        return [check("Certificate exists", certificate or False, "ACM knows no such one", arn)]
+        there = check("Certificate exists", certificate or False, "ACM knows no such one", arn)
+        return [there, renewed] if isinstance(recorded, Unread) else [there]
     status, names = certificate["Status"], certificate.get("SubjectAlternativeNames", [])
     covered = set(made.domain_names) <= {certificate["DomainName"], *names}
     waits = Check(
@@ -289,5 +291,5 @@ def judge_certificate(
     return [
         waits if waiting else check("It is issued", status == "ISSUED", status, arn),
         check("It is for every name", covered, ", ".join(names), arn),
-        check("Its validation records are in our zones, for renewals", recorded, "", arn),
+        renewed,
     ]

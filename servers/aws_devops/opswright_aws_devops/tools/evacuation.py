@@ -67,7 +67,7 @@ def plan_evacuation(
     with time_limit(READ_SECONDS):
         read = each(FACTS, lambda fact: attempt(partial(_read, fact, here, there)))
     steps = [step for fact, found in zip(FACTS, read, strict=True) if (step := _step(fact, found))]
-    unread = [f"{fact.type}: {u.reason}" for fact, u in zip(FACTS, read, strict=True)
+    unread = [f"{fact.type} by {u.reason}" for fact, u in zip(FACTS, read, strict=True)
               if isinstance(u, Unread)]  # fmt: skip
     return Evacuation(
         from_region=here.region,

@@ -29,6 +29,9 @@ from opswright_core.verdicts import Unread
 _ONE_OF_MANY = 4
 """Kinds at once of a region that is read beside others."""
 
+MOST_SAID = 3000
+"""Characters of an error that say what was not read: each kind gets its share."""
+
 Cursor = Annotated[str, Field(description="From the page before")] | None
 
 
@@ -134,7 +137,8 @@ def must_be_one(graph: Graph, asked: str, unread: list[str]) -> int:
     """The node that is meant. Raises NotFoundError, and BadInputError where several may be."""
     found = graph.find(asked)
     if not found:
-        hint = f" Not read: {'; '.join(unread)}." if unread else ""
+        room = MOST_SAID // max(len(unread), 1)
+        hint = f" Not read: {'; '.join(one[:room] for one in unread)}." if unread else ""
         raise NotFoundError(
             f"No resource {clean(asked, 300)!r} in {graph.region}; list_resources shows what there "
             f"is.{hint}"
