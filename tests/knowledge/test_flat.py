@@ -9,6 +9,7 @@ from opswright_knowledge.records import (
     DeploymentRecord,
     MemoryRecord,
     MessageRecord,
+    Provenance,
     ResourceRecord,
 )
 from opswright_knowledge.storage import (
@@ -60,11 +61,33 @@ READS: dict[str, Callable[[Any], Any]] = {
         type="ec2:volume", after=("ec2:volume", "r-000100"), limit=10
     ),
     "memories": lambda unit: unit.memories.newest("a", limit=10),
+    "memories of all agents": lambda unit: unit.memories.newest(limit=10),
+    "memories of a rare kind": lambda unit: unit.memories.newest("a", kind="preference", limit=10),
     "changes": lambda unit: unit.changes.latest(limit=10),
+    "changes since the first": lambda unit: unit.changes.after(0, limit=10),
+    "changes of an agent": lambda unit: unit.changes.after(0, agent="scanner", limit=10),
+    "changes of an agent, newest first": lambda unit: unit.changes.after(
+        0, agent="scanner", newest_first=True, limit=10
+    ),
+    "changes of a kind": lambda unit: unit.changes.after(0, kind="context", limit=10),
+    "changes of a kind by an agent that made none": lambda unit: unit.changes.after(
+        0, agent="scanner", kind="context", limit=10
+    ),
+    "changes of an agent and a kind": lambda unit: unit.changes.after(
+        0, agent="scanner", kind="memory", limit=10
+    ),
+    "what runs where": lambda unit: unit.deployments.running(limit=10),
+    "what runs of an application": lambda unit: unit.deployments.running(application="shop"),
+    "what runs in an environment": lambda unit: unit.deployments.running(environment="prod"),
+    "what runs in a place": lambda unit: unit.deployments.running(
+        application="shop", environment="prod"
+    ),
 }
 
 
 def _fill(store: Store, begin: int, end: int) -> None:
+    with store.writing(Provenance(agent="scanner")) as unit:
+        unit.memories.put("scanner", [_memory(number) for number in range(begin, end)])
     with store.writing(None) as unit:
         unit.resources.put(
             [

@@ -1,12 +1,13 @@
 """Reads the change log."""
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from sqlalchemy import delete, func, select
 
 from opswright_knowledge.moments import iso
-from opswright_knowledge.records import ChangeEntry, PastChange
+from opswright_knowledge.records import ChangeEntry, ChangeKind, PastChange
+from opswright_knowledge.storage.merged import merged
 from opswright_knowledge.storage.schema import changes
 
 if TYPE_CHECKING:
@@ -37,18 +38,26 @@ class Changes:
     ) -> tuple[list[ChangeEntry], int]:
         """Changes after a revision, and a time, by an agent, of a kind; oldest or newest first.
 
+        An agent's are read kind by kind: one index leads to its changes, all or of a kind.
         Returns at most `limit`, and how many there are (see `UnitOfWork.counted`).
         """
         begin = revision if since is None else max(revision, self._long_before(since))
-        fits = [self._unit.own(changes), changes.c.revision > begin]
+        c = changes.c
+        fits = [self._unit.own(changes), c.revision > begin]
         if since is not None:
-            fits.append(changes.c.at >= since)
-        wanted = ((changes.c.agent, agent), (changes.c.kind, kind))
-        fits += [column == value for column, value in wanted if value is not None]
-        total = self._unit.counted(select(changes.c.revision).where(*fits))
-        order = changes.c.revision.desc() if newest_first else changes.c.revision
-        asked = select(changes).where(*fits).order_by(order).limit(limit)
-        rows = self._unit.connection.execute(asked).mappings()
+            fits.append(c.at >= since)
+        if kind is not None:
+            fits.append(c.kind == kind)
+        lists = [fits]
+        if agent is not None:
+            kinds = [kind] if kind is not None else get_args(ChangeKind)
+            lists = [[*fits, c.agent == agent, c.kind == one] for one in kinds]
+        order = c.revision.desc() if newest_first else c.revision
+        total = self._unit.counted(merged([select(c.revision).where(*one) for one in lists]))
+        pages = [select(changes).where(*one).order_by(order).limit(limit) for one in lists]
+        found = merged(pages).subquery()
+        by = found.c.revision.desc() if newest_first else found.c.revision
+        rows = self._unit.connection.execute(select(found).order_by(by).limit(limit)).mappings()
         return [ChangeEntry.model_validate(dict(row)) for row in rows], total
 
     def _long_before(self, time: str) -> int:

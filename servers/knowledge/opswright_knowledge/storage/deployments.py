@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, insert, select, update
 
 from opswright_core.canonical import digest
 from opswright_core.journal import new_id
@@ -11,6 +11,7 @@ from opswright_knowledge.addresses import key_of
 from opswright_knowledge.kept import kept
 from opswright_knowledge.records import Deployment, DeploymentRecord, Recorded, Running
 from opswright_knowledge.running import judge
+from opswright_knowledge.storage.places import Places
 from opswright_knowledge.storage.schema import deployments
 
 if TYPE_CHECKING:
@@ -99,22 +100,21 @@ class Deployments:
     ) -> tuple[list[Running], int]:
         """What runs where, by application and environment.
 
-        Returns at most `limit` + 1, and how many places there are.
+        Returns at most `limit` + 1, and how many places there are, counted as far as `MOST_NAMES`
+        and one.
         """
+        places = Places(self._unit, application, environment)
+        page = places.after(after, limit + 1)
+        return [judge(self._latest(*place)) for place in page], places.count()
+
+    def _latest(self, application: str, environment: str) -> list[Deployment]:
+        """The last deployments to a place, newest first."""
         c = deployments.c
-        wanted = ((c.application, application), (c.environment, environment))
-        fits = [self._unit.own(deployments), *(col == v for col, v in wanted if v is not None)]
-        places = select(c.application, c.environment).where(*fits).distinct()
-        total = self._connection.execute(
-            select(func.count()).select_from(places.subquery())
-        ).scalar_one()
-        if after is not None:
-            places = places.where(tuple_(c.application, c.environment) > tuple_(*after))
-        page = places.order_by(c.application, c.environment).limit(limit + 1)
-        return [
-            judge([one for _, one in self.find(application=a, environment=e, limit=RECENT)[0]])
-            for a, e in self._connection.execute(page).all()
-        ], total
+        place = (c.application == application, c.environment == environment)
+        asked = select(deployments).where(self._unit.own(deployments), *place)
+        asked = asked.order_by(c.first_revision.desc()).limit(RECENT)
+        rows = self._connection.execute(asked).mappings()
+        return [Deployment.model_validate(dict(row)) for row in rows]
 
     def _id_of(self, record: DeploymentRecord) -> str:
         by = self._unit.by

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, get_args
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, true, update
 
 from opswright_core.canonical import digest
 from opswright_core.errors import NotFoundError
@@ -12,7 +12,14 @@ from opswright_knowledge.addresses import key_of
 from opswright_knowledge.kept import kept
 from opswright_knowledge.moments import iso
 from opswright_knowledge.ranking import CANDIDATES, Candidate, rank
-from opswright_knowledge.records import MemoryRecord, Operation, Recorded, RememberedMemory
+from opswright_knowledge.records import (
+    MemoryKind,
+    MemoryRecord,
+    Operation,
+    Recorded,
+    RememberedMemory,
+)
+from opswright_knowledge.storage.merged import merged
 from opswright_knowledge.storage.schema import memories
 
 if TYPE_CHECKING:
@@ -129,19 +136,22 @@ class Memories:
         limit: int = 50,
     ) -> tuple[list[RememberedMemory], int]:
         """An agent's memories, newest first: at most `limit` + 1, and how many there are."""
-        fits = self._fits(agent, kind)
-        total = self._unit.counted(select(memories.c.number).where(*fits))
-        if before is not None:
-            fits.append(memories.c.revision < before)
-        found: list[dict[str, Any]] = []
-        # Of its own and of all, each in the order of an index.
-        for whose in sorted({agent, EVERYBODY}) if agent is not None else [None]:
-            asked = select(memories).where(*fits)
-            asked = asked if whose is None else asked.where(memories.c.agent == whose)
-            asked = asked.order_by(memories.c.revision.desc()).limit(limit + 1)
-            found += map(dict, self._connection.execute(asked).mappings())
-        found.sort(key=lambda row: row["revision"], reverse=True)
-        return [RememberedMemory.model_validate(row) for row in found[: limit + 1]], total
+        c = memories.c
+        whose = [c.agent == one for one in sorted({agent, EVERYBODY})] if agent else [true()]
+        kinds = [kind] if kind is not None else get_args(MemoryKind)
+        lists = [
+            [*self._fits(None, one), of] for of in whose for one in kinds
+        ]  # each in the order of an index
+        total = self._unit.counted(merged([select(c.revision).where(*fits) for fits in lists]))
+        begun = [c.revision < before] if before is not None else []
+        pages = [
+            select(memories).where(*fits, *begun).order_by(c.revision.desc()).limit(limit + 1)
+            for fits in lists
+        ]
+        found = merged(pages).subquery()
+        asked = select(found).order_by(found.c.revision.desc()).limit(limit + 1)
+        rows = self._connection.execute(asked).mappings()
+        return [RememberedMemory.model_validate(dict(row)) for row in rows], total
 
     def count(self, agent: str, most: int) -> int:
         """How many memories an agent has, counted as far as `most` and one."""

@@ -27,7 +27,7 @@ MOST_NAMES = 1_000
 """How far names are counted: `MOST_NAMES` + 1 stands for more."""
 
 
-class _Source(NamedTuple):
+class Source(NamedTuple):
     """A column that holds names; an index begins with the namespace, what `fits` fixes, and it."""
 
     column: ColumnElement[str]
@@ -79,58 +79,62 @@ class Names:
         return found, total
 
     def _first(
-        self, sources: Sequence[_Source], prefix: str, after: str | None, most: int
+        self, sources: Sequence[Source], prefix: str, after: str | None, most: int
     ) -> list[str]:
         found: set[str] = set()
         for source in sources:
-            names = self._connection.execute(_steps(source, prefix, after, most)).scalars()
+            names = self._connection.execute(
+                steps(source, prefix=prefix, after=after, most=most)
+            ).scalars()
             found.update(str(name)[len(source.lead) :] for name in names)
         return sorted(found)[:most]
 
-    def _sources(self, what: str, given: Mapping[str, str]) -> list[_Source]:
+    def _sources(self, what: str, given: Mapping[str, str]) -> list[Source]:
         d, c, m = deployments.c, context.c, messages.c
         own = self._unit.own
         match what:
             case "type":
                 t = resource_counts.c
-                return [_Source(t.type, [own(resource_counts), t.living > 0])]
+                return [Source(t.type, [own(resource_counts), t.living > 0])]
             case "id":
                 r, kind = resources.c, given.get("type")
                 of_kind = [r.type == kind] if kind else []
-                return [_Source(r.id, [own(resources), r.deleted_at.is_(None), *of_kind])]
+                return [Source(r.id, [own(resources), r.deleted_at.is_(None), *of_kind])]
             case "application":
-                return [_Source(d.application, [own(deployments)])]
+                return [Source(d.application, [own(deployments)])]
             case "environment":
                 if of := given.get("application"):
-                    return [_Source(d.environment, [own(deployments), d.application == of])]
-                deployed = _Source(d.environment, [own(deployments)])
-                return [deployed, _Source(c.scope, [own(context)], ENVIRONMENT_SCOPE)]
+                    return [Source(d.environment, [own(deployments), d.application == of])]
+                deployed = Source(d.environment, [own(deployments)])
+                return [deployed, Source(c.scope, [own(context)], ENVIRONMENT_SCOPE)]
             case "agent":
                 sides = (
                     (memories, memories.c.agent),
                     (messages, m.sender),
                     (messages, m.recipient),
                 )
-                return [_Source(name, [own(table), name != EVERYBODY]) for table, name in sides]
+                return [Source(name, [own(table), name != EVERYBODY]) for table, name in sides]
             case "scope":
-                return [_Source(c.scope, [own(context)])]
+                return [Source(c.scope, [own(context)])]
             case "key":
                 scope = given.get("scope")
-                return [_Source(c.key, [own(context), *([c.scope == scope] if scope else [])])]
+                return [Source(c.key, [own(context), *([c.scope == scope] if scope else [])])]
             case "record":
-                of_all = _Source(changes.c.kind, [own(changes)])
+                of_all = Source(changes.c.kind, [own(changes)])
                 kinds = [given["kind"]] if "kind" in given else self._first([of_all], "", None, 100)
                 return [
-                    _Source(changes.c.key, [own(changes), changes.c.kind == kind]) for kind in kinds
+                    Source(changes.c.key, [own(changes), changes.c.kind == kind]) for kind in kinds
                 ]
             case "run_id":
-                return [_Source(runs.c.run_id, [own(runs)])]
+                return [Source(runs.c.run_id, [own(runs)])]
             case "thread":
-                return [_Source(m.thread, [own(messages)])]
+                return [Source(m.thread, [own(messages)])]
         return []
 
 
-def _steps(source: _Source, prefix: str, after: str | None, most: int) -> Select[tuple[str]]:
+def steps(
+    source: Source, *, prefix: str = "", after: str | None = None, most: int
+) -> Select[tuple[str]]:
     """A query for the distinct values of a column from one to the next, by its index.
 
     DISTINCT would read every row: all deployments for the names of the few applications.

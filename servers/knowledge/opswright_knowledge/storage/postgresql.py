@@ -30,6 +30,8 @@ PLAN_BY_INDEX = "; ".join(
         "enable_hashjoin = off",
         "enable_mergejoin = off",
         "enable_hashagg = off",
+        "random_page_cost = 1.1",
+        "max_parallel_workers_per_gather = 0",
         "jit = off",
         "plan_cache_mode = force_custom_plan",
     )

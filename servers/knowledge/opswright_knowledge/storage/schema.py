@@ -29,7 +29,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0008")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0008", "0009")
 """The versions of the schema, oldest first."""
 
 TEXT = Text().with_variant(Text(collation="C"), "postgresql")
@@ -89,7 +89,7 @@ changes = Table(
     Column("before", OPTIONAL_JSON),  # the fields that changed, as they were
     Index("changes_at", "namespace", "at"),
     Index("changes_of", "namespace", "kind", "key", "revision"),
-    Index("changes_agent", "namespace", "agent", "revision"),
+    Index("changes_agent", "namespace", "agent", "kind", "revision"),
     Index("changes_kind", "namespace", "kind", "revision"),
 )
 
@@ -170,6 +170,7 @@ deployments = Table(
     Index("deployments_application", "namespace", "application", "first_revision"),
     Index("deployments_environment", "namespace", "environment", "first_revision"),
     Index("deployments_status", "namespace", "status", "first_revision"),
+    Index("deployments_in", "namespace", "environment", "application"),
     Index("deployments_where", "namespace", "application", "environment", "first_revision"),
 )
 
@@ -186,8 +187,8 @@ memories = Table(
     _text("expires_at", optional=True),
     *_origin(),
     UniqueConstraint("namespace", "memory_id", name="memories_key"),
-    Index("memories_agent", "namespace", "agent", "revision"),
-    Index("memories_newest", "namespace", "revision"),
+    Index("memories_agent", "namespace", "agent", "kind", "revision"),
+    Index("memories_kind", "namespace", "kind", "revision"),
     Index("memories_expires", "namespace", "expires_at"),
 )
 
