@@ -6,14 +6,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from opswright_core.aws import AwsTarget
-from opswright_core.changes import Action, Change, ChangePlan, Record, Scope, Work, load, present
+from opswright_core.changes import Action, Change, ChangePlan, Record, Work, load, present
+from opswright_core.drift import compared, said
 from opswright_core.errors import ConflictError, OpswrightError
 from opswright_core.pages import Page, page
 from opswright_core.protocol import settle
 from opswright_core.reconcile import reconcile
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import Runtime, runtime
+from opswright_core.standing import in_the_way, standing_changes, undo_change_scope
 from opswright_core.tools import destructive_tool, read_tool
 from opswright_core.undo import UndoHandler, UndoStep
 from opswright_core.verdicts import Check
@@ -106,12 +107,13 @@ def undo_change(change_id: ChangeId) -> Work[Undone]:
             nothing = "nothing else" if doubts else "nothing"
             summary = f"{change_id} made {nothing} that can be reversed. {' '.join(doubts)}".strip()
             return ChangePlan(summary=summary, actions=[])
+        known = _refuse_built_upon(rt, record)
         return ChangePlan(
             summary=f"Undo {record.tool}: {len(steps)} inverse steps",
             actions=[
                 Action(verb="delete", type=step.kind, name=step.description) for step in steps
             ],
-            warnings=["What is removed is gone with the data in it.", *doubts],
+            warnings=["What is removed is gone with the data in it.", *known, *doubts],
             reversible=False,
             observed={"steps": [step.description for step in steps]},
         )
@@ -148,6 +150,21 @@ def _refuse_under_way(rt: Runtime, change_id: str) -> None:
         )
 
 
+def _refuse_built_upon(rt: Runtime, record: Record) -> list[str]:
+    """What to know before an undo. Raises ConflictError where a later change is in its way."""
+    later = in_the_way(record, standing_changes(rt))
+    if later.refusals:
+        raise ConflictError(" ".join(later.refusals))
+    changed = any(resource.action == "modified" for resource in record.resources)
+    return [
+        *later.warnings,
+        *(
+            f"Not as this change left it, and set back with it: {difference}"
+            for difference in (said(compared(rt, record), "FAIL") if changed else [])
+        ),
+    ]
+
+
 def _handler(rt: Runtime, step: UndoStep) -> UndoHandler:
     if step.kind not in rt.undo_handlers:
         raise ConflictError(
@@ -178,27 +195,3 @@ def _settle_inverse(rt: Runtime, rec: Recorder, steps: list[UndoStep]) -> None:
     except OpswrightError as exc:
         still = "; ".join(step.description for step in left())
         raise OpswrightError(f"Not undone yet: {still}. {exc}") from exc
-
-
-def undo_change_scope(rt: Runtime, record: Record) -> Scope:
-    """The scope of the change being undone: a sandbox only if all it would touch is one now.
-
-    Raises ConflictError when the credentials here are not those of the account it was made in.
-    """
-    partition, _, rest = record.scope.partition(":")
-    on_aws = partition in {"aws", "aws-cn", "aws-us-gov"}
-    steps = [step for step in record.undo_steps if step.kind == "aws"]
-    targets = {AwsTarget(**step.args["target"]) for step in steps}
-    if on_aws:
-        targets.add(AwsTarget(**(record.arguments.get("target") or {})))
-    sessions = [rt.aws_sessions.open(target) for target in targets]
-    account = rest.partition(":")[0]
-    for session in sessions:
-        if on_aws and (session.partition, session.account_id) != (partition, account):
-            raise ConflictError(
-                f"{record.change_id} was made in {partition} account {account}, and the "
-                f"credentials here are for {session.account_id}. Undo it with the former."
-            )
-    emulated = all(session.is_emulator for session in sessions)
-    sandbox = emulated and (on_aws or partition == "sandbox")
-    return Scope(id=record.scope, sandbox=sandbox)

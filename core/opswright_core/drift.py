@@ -6,11 +6,11 @@ from pydantic import ValidationError, validate_call
 
 from opswright_core.aws import is_absent, translate
 from opswright_core.canonical import canonical_json
-from opswright_core.change_tools import undo_change_scope
 from opswright_core.changes import Record, Work
 from opswright_core.errors import NotFoundError, OpswrightError
 from opswright_core.redact import MASK
 from opswright_core.runtime import Runtime
+from opswright_core.standing import changed_since, standing_changes, undo_change_scope
 from opswright_core.undo import NO_READ
 from opswright_core.verdicts import Check, Verdict
 
@@ -19,8 +19,29 @@ def drift_of(rt: Runtime, record: Record) -> list[Check]:
     """What is, for all that a finished change made: first its tool's own checks, then each thing.
 
     FAIL: it was read and differs or is gone. UNKNOWN: it could not be read, which everything is
-    from another account. Nothing is changed.
+    from another account; or it differs, and a later change has modified it. Nothing is changed.
     """
+    checks = compared(rt, record)
+    if all(check.verdict != "FAIL" for check in checks):
+        return checks
+    since = changed_since(record, standing_changes(rt))
+    return [_unless_superseded(check, since) for check in checks]
+
+
+def _unless_superseded(check: Check, since: dict[str, list[str]]) -> Check:
+    """A difference is no drift where a later change may have made it: that one is judged itself."""
+    about = {check.resource} & since.keys() if check.resource else since.keys()
+    if check.verdict != "FAIL" or not about:
+        return check
+    by = ", ".join(dict.fromkeys(change for one in sorted(about) for change in since[one]))
+    evidence = f"{check.evidence or 'differs'}; modified since by {by}"
+    return check.model_copy(update={"verdict": "UNKNOWN", "evidence": evidence})
+
+
+def compared(rt: Runtime, record: Record) -> list[Check]:
+    """What a finished change made against what is there; nothing of one that did not finish."""
+    if record.status != "done" or record.outputs is None:
+        return []
     try:
         undo_change_scope(rt, record)
     except Exception as exc:
@@ -29,6 +50,13 @@ def drift_of(rt: Runtime, record: Record) -> list[Check]:
             raise
         return [Check(name=_AS_MADE.format(record.tool), verdict="UNKNOWN", evidence=str(error))]
     return [*_verified(rt, record), *_existing(rt, record)]
+
+
+def said(checks: list[Check], verdict: Verdict) -> list[str]:
+    """The checks of one verdict, in words."""
+    return [
+        f"{check.name}: {check.evidence or 'no'}" for check in checks if check.verdict == verdict
+    ]
 
 
 _AS_MADE = "{} verifies as when it was made"

@@ -3,26 +3,22 @@
 A tool for servers whose changes build on each other; it is of the toolset `verify`.
 """
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from opswright_core.canonical import canonical_json
-from opswright_core.change_tools import ChangeId, undo_change_scope
+from opswright_core.change_tools import ChangeId
 from opswright_core.changes import Record, load
-from opswright_core.drift import drift_of
+from opswright_core.drift import compared, said
 from opswright_core.errors import OpswrightError
 from opswright_core.parallel import each, time_limit
 from opswright_core.runtime import Runtime, runtime
+from opswright_core.standing import in_the_way, standing_changes, undo_change_scope
 from opswright_core.tools import read_tool
 from opswright_core.undo import UndoStep
-from opswright_core.verdicts import Check, Verdict
+from opswright_core.verdicts import Check
 
 MOST = 20
-LOOKED_BACK = 500
-"""How many changes are looked through for those that use what another made."""
-
 READ_SECONDS = 25.0
 
 StepState = Literal["would run", "nothing left to do", "unknown"]
@@ -46,6 +42,7 @@ class PreviewedUndo(BaseModel):
     differs: list[str] = Field(description="What is not as the change made it, by reading it")
     unread: list[str] = Field(description="What could not be compared, and why")
     blocked_by: list[str] = Field(description="Why undo_change would be refused or fail now")
+    later: list[str] = Field(description="Later changes that touch the same, and what that means")
 
 
 class UndoPreview(BaseModel):
@@ -65,7 +62,7 @@ def preview_undo(
     Says what is gone already, what differs from what was made, and what has to be undone before.
     """
     rt = runtime()
-    standing = standing_changes(rt)
+    standing = list(standing_changes(rt))
     chosen = [load(rt, change_id)] if change_id else standing[:last]
     together = {record.change_id for record in chosen}
     with time_limit(READ_SECONDS):
@@ -82,25 +79,20 @@ def preview_undo(
     )
 
 
-def standing_changes(rt: Runtime) -> list[Record]:
-    """The changes of this server that could be undone, newest first."""
-    recent = (load(rt, change_id) for change_id in rt.journal.recent(LOOKED_BACK))
-    return [record for record in recent if record.status != "undone" and record.undo_steps]
-
-
 def _previewed(
     rt: Runtime, record: Record, standing: list[Record], together: set[str]
 ) -> PreviewedUndo:
     steps = [_met(rt, step) for step in record.undo_steps] if record.status != "undone" else []
-    checks = drift_of(rt, record) if _is_whole(record) else []
+    checks = compared(rt, record)
     return PreviewedUndo(
         change_id=record.change_id,
         tool=record.tool,
         summary=record.summary,
         steps=steps,
-        differs=_said(checks, "FAIL"),
-        unread=_said(checks, "UNKNOWN"),
+        differs=said(checks, "FAIL"),
+        unread=said(checks, "UNKNOWN"),
         blocked_by=blockers(rt, record, standing, together),
+        later=in_the_way(record, standing, together).warnings,
     )
 
 
@@ -113,16 +105,6 @@ def _met(rt: Runtime, step: UndoStep) -> PreviewedStep:
     if undone.verdict != "UNKNOWN":
         state = "nothing left to do" if undone.verdict == "PASS" else "would run"
     return PreviewedStep(does=step.description, state=state, evidence=undone.evidence)
-
-
-def _is_whole(record: Record) -> bool:
-    return record.status == "done" and record.outputs is not None
-
-
-def _said(checks: list[Check], verdict: Verdict) -> list[str]:
-    return [
-        f"{check.name}: {check.evidence or 'no'}" for check in checks if check.verdict == verdict
-    ]
 
 
 def blockers(rt: Runtime, record: Record, standing: list[Record], together: set[str]) -> list[str]:
@@ -142,16 +124,4 @@ def blockers(rt: Runtime, record: Record, standing: list[Record], together: set[
         undo_change_scope(rt, record)
     except OpswrightError as exc:
         blockers.append(str(exc))
-    ids = [resource.id for resource in record.resources if resource.action == "created"]
-    blockers += [
-        f"{user.change_id} ({user.summary}) uses what it made; undo that first."
-        for user in standing
-        if user.change_id not in {record.change_id, *together} and uses(user, ids)
-    ]
-    return blockers
-
-
-def uses(user: Record, ids: list[str]) -> bool:
-    """Whether a change was given one of those ids, as a whole word."""
-    given = canonical_json(user.arguments)
-    return any(re.search(rf"(?<![\w/-]){re.escape(one)}(?![\w-])", given) for one in ids)
+    return [*blockers, *in_the_way(record, standing, together).refusals]

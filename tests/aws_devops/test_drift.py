@@ -120,3 +120,61 @@ async def test_a_preview_tells_each_step_and_what_has_to_be_undone_before(
 async def test_a_change_that_does_not_exist_is_said(agent: Any) -> None:
     for tool in ("preview_undo", "find_drift"):
         assert "list_changes" in await agent.refused(tool, change_id="ch-0")
+
+
+async def test_what_a_later_change_set_again_is_no_drift_and_is_undone_after_it(
+    agent: Any, client_of: Clients
+) -> None:
+    await agent.call("create_queue", name="jobs")
+    asked = {"queue": "jobs", "visibility_timeout_seconds": 60}
+    first = await agent.call("configure_queue", **asked)
+    later = await agent.call("configure_queue", **{**asked, "visibility_timeout_seconds": 90})
+    beside = await agent.call("configure_queue", queue="jobs", wait_seconds=7)
+
+    async def verdict_of(change: dict[str, Any]) -> dict[str, Any]:
+        (drift,) = (await agent.call("find_drift", change_id=change["change_id"]))["items"]
+        return drift  # type: ignore[no-any-return]
+
+    superseded = await verdict_of(first)
+    assert superseded["verdict"] == "UNKNOWN"
+    assert f"{later['change_id']} (" in superseded["differences"][0]["evidence"]
+    assert [(await verdict_of(one))["verdict"] for one in (later, beside)] == ["PASS", "PASS"]
+
+    planned = await agent.call("undo_change", change_id=first["change_id"], dry_run=True)
+    (said,) = [w for w in planned["plan"]["warnings"] if "undo that first" in w]
+    assert said.startswith(f"{later['change_id']} (")
+    assert not any(beside["change_id"] in w for w in planned["plan"]["warnings"])
+    (preview,) = (await agent.call("preview_undo", change_id=first["change_id"]))["changes"]
+    assert (preview["blocked_by"], preview["later"]) == ([], [said])
+    for change in (later, first):
+        await agent.call("undo_change", change_id=change["change_id"])
+    sqs = client_of("sqs")
+    url = sqs.get_queue_url(QueueName="jobs")["QueueUrl"]
+    now = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert (now["VisibilityTimeout"], now["ReceiveMessageWaitTimeSeconds"]) == ("30", "7")
+
+
+async def test_an_undo_says_before_what_someone_changed_by_hand_since(
+    agent: Any, client_of: Clients
+) -> None:
+    await agent.call("create_queue", name="jobs")
+    change = await agent.call("configure_queue", queue="jobs", visibility_timeout_seconds=60)
+    sqs = client_of("sqs")
+    url = sqs.get_queue_url(QueueName="jobs")["QueueUrl"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "75"})
+    (drift,) = (await agent.call("find_drift", change_id=change["change_id"]))["items"]
+    assert drift["verdict"] == "FAIL"
+    planned = await agent.call("undo_change", change_id=change["change_id"], dry_run=True)
+    (said,) = [w for w in planned["plan"]["warnings"] if "Not as this change left it" in w]
+    assert "75" in said
+
+
+async def test_a_network_in_use_is_refused_its_undo_before_anything_is_removed(
+    agent: Any, groups: dict[str, str], client_of: Clients
+) -> None:
+    network_id, groups_id = agent.made
+    said = await agent.refused("undo_change", change_id=network_id)
+    assert said.startswith(f"{groups_id} (")
+    assert "uses what it made; undo that first" in said
+    assert len(client_of("ec2").describe_vpcs()["Vpcs"]) == 2
+    assert (await drifts(agent))["create_network"]["verdict"] == "PASS"

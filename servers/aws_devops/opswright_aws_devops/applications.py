@@ -7,7 +7,7 @@ from typing import Any
 from opswright_aws_devops.ownership import REQUEST_TAG
 from opswright_core.aws import Aws, tags_of
 from opswright_core.changes import Record
-from opswright_core.undo_preview import uses
+from opswright_core.standing import uses
 
 NAMELESS = frozenset({"set_dns_record", "deploy_website"})
 """Tools whose `name`, if any, is no application's: their changes serve what they point at."""

@@ -17,9 +17,10 @@ from opswright_core.aws import HERE, Aws, Target
 from opswright_core.changes import Record, Scope, load
 from opswright_core.parallel import time_limit
 from opswright_core.runtime import Runtime, aws, runtime
+from opswright_core.standing import LOOKED_BACK, standing_changes
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
-from opswright_core.undo_preview import LOOKED_BACK, blockers, standing_changes
+from opswright_core.undo_preview import blockers
 from opswright_core.verdicts import Unread, attempt
 
 GLOBAL_REGION = "us-east-1"
@@ -80,7 +81,7 @@ def preview_teardown(
                 unread.append(f"what carries the tag in {region}: {found.reason}")
             else:
                 tagged += _of_region(found, region, a)
-        standing = standing_changes(rt)
+        standing = list(standing_changes(rt))
         name = application if tag_key == NAME_TAG else None
         chosen = changes_of(standing, name, tagged, Scope.of(a).id)
         together = {record.change_id for record in chosen}
