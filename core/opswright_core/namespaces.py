@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opswright_core.errors import BadInputError
+from opswright_core.token_end import token_of
 
 CLAIM = "opswright_namespaces"
 HEADER = "Opswright-Namespace"
@@ -75,11 +76,7 @@ def sight_of(request: Any, own: str) -> Sight:
 
     Raises BadInputError when it chooses a namespace that is not its token's.
     """
-    from mcp.server.auth.middleware.auth_context import get_access_token
-    from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-
-    user = request.scope.get("user") if request is not None else None
-    token = user.access_token if isinstance(user, AuthenticatedUser) else get_access_token()
+    token = token_of(request)
     claims = token.claims if token is not None else None
     names = _claimed(claims or {}, own)
     first = next((name for name in names if name != EVERY), own)

@@ -3,22 +3,26 @@
 A client of 2026-07-28 holds a `subscriptions/listen` stream open; one of 2025-11-25 sends
 `resources/subscribe` and is notified on its connection. An event carries no content and is not
 replayed: whoever missed one reads the resource again. URIs match exactly. Who listens does so in
-the namespace of its request, and hears nothing of what is published in another.
+the namespace of its request, and hears nothing of what is published in another. Over HTTP it ends
+with the bearer token of that request, and the client is told why: by the stream's error, or in the
+older era by a log message.
 """
 
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import anyio
 from mcp.server.connection import Connection
 from mcp.server.subscriptions import ListenHandler, ResourceUpdated, ServerEvent
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
+    INVALID_REQUEST,
     EmptyResult,
     SubscribeRequestParams,
     SubscriptionsListenRequestParams,
@@ -28,6 +32,7 @@ from mcp_types import (
 
 from opswright_core.errors import BadInputError
 from opswright_core.namespaces import sight_of
+from opswright_core.token_end import ended, token_of
 
 MOST_URIS = 1000
 """How many resources one older connection may subscribe to."""
@@ -45,6 +50,7 @@ class Subscriptions:
         self._bus = _Bus()
         self._listen = ListenHandler(self._bus)
         self._own = ""
+        self._server: Any = None
         self._wanted: Counter[tuple[str, str]] = Counter()
         self._older: WeakKeyDictionary[Connection, dict[str, _OlderClient]] = WeakKeyDictionary()
         self.before_listening: Callable[[str], None] | None = None
@@ -80,6 +86,7 @@ class Subscriptions:
         `own` is the server's namespace.
         """
         self._own = own
+        self._server = mcp
         add = mcp._mcp_server.add_request_handler
         add("subscriptions/listen", SubscriptionsListenRequestParams, self._listening)
         add("resources/subscribe", SubscribeRequestParams, self._subscribe)
@@ -93,10 +100,43 @@ class Subscriptions:
         before = _listening_in.set(namespace)
         try:
             await self._want(namespace, uris)
-            return await self._listen(ctx, params)
+            with anyio.CancelScope() as scope:
+                why: list[str] = []
+
+                def end(reason: str) -> None:
+                    why.append(reason)
+                    scope.cancel()
+
+                with self._until_token_ends(ctx, end):
+                    return await self._listen(ctx, params)
+            raise MCPError(INVALID_REQUEST, why[0])
         finally:
             _listening_in.reset(before)
             self._want_no_more(namespace, uris)
+
+    @contextlib.contextmanager
+    def _until_token_ends(self, ctx: Any, end: Callable[[str], None]) -> Iterator[None]:
+        """Call `end` with why, in here, when the request's token is accepted no more."""
+        watching = self._watch_token(ctx, end)
+        try:
+            yield
+        finally:
+            if watching is not None:
+                watching.cancel()
+
+    def _watch_token(self, ctx: Any, end: Callable[[str], None]) -> "asyncio.Task[None] | None":
+        token, provider = token_of(ctx.request), getattr(self._server, "auth", None)
+        if token is None or provider is None:
+            return None
+
+        async def watch() -> None:
+            what = await ended(token, provider.verify_token)
+            end(
+                f"the bearer token of this subscription {what}, so it has ended. Subscribe again "
+                "with a valid token, and read anew what you follow."
+            )
+
+        return asyncio.create_task(watch())
 
     async def _subscribe(self, ctx: Any, params: SubscribeRequestParams) -> EmptyResult:
         connection: Connection = ctx.session._connection  # a session is one request's
@@ -106,6 +146,7 @@ class Subscriptions:
             raise MCPError(INVALID_PARAMS, f"at most {MOST_URIS} subscriptions per connection")
         if (client := clients.get(namespace)) is None:
             client = clients[namespace] = self._older_client(connection, namespace)
+        client.watch(self._watch_token(ctx, lambda why: self._end(client, namespace, why)))
         fresh = {str(params.uri)} - client.uris
         client.uris.add(str(params.uri))
         await self._want(namespace, fresh)
@@ -119,6 +160,10 @@ class Subscriptions:
         connection.exit_stack.callback(client.close)
         connection.exit_stack.callback(lambda: self._want_no_more(namespace, client.uris))
         return client
+
+    def _end(self, client: "_OlderClient", namespace: str, why: str) -> None:
+        self._want_no_more(namespace, client.uris)
+        client.end(why)
 
     async def _unsubscribe(self, ctx: Any, params: UnsubscribeRequestParams) -> EmptyResult:
         namespace = self._namespace(ctx)
@@ -178,6 +223,22 @@ class _OlderClient:
         self._connection = connection
         self._pending: dict[str, None] = {}
         self._sending: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    def watch(self, token: "asyncio.Task[None] | None") -> None:
+        """Take the watch over the newest request's token for that over the one before."""
+        if self._watching is not None:
+            self._watching.cancel()
+        self._watching = token
+
+    def end(self, why: str) -> None:
+        """Tell it no more, and why."""
+        self.uris.clear()
+        self._pending.clear()
+        message = {"level": "warning", "logger": "opswright", "data": why}
+        self._sending = asyncio.create_task(
+            self._connection.notify("notifications/message", message)
+        )
 
     def deliver(self, event: ServerEvent) -> None:
         """Tell it in turn; a client that reads slowly gets one event for many of a resource."""
@@ -187,6 +248,7 @@ class _OlderClient:
                 self._sending = asyncio.create_task(self._send())
 
     def close(self) -> None:
+        self.watch(None)
         if self._sending is not None:
             self._sending.cancel()
 

@@ -3,6 +3,8 @@ from typing import Any
 import pytest
 
 from opswright_knowledge.ranking import Candidate, rank, words_of
+from opswright_knowledge.records import MemoryRecord
+from opswright_knowledge.store import Store
 
 
 async def remember(ask: Any, text: str, agent: Any = "cost", **more: Any) -> Any:
@@ -160,3 +162,36 @@ def test_a_query_is_reduced_to_its_distinct_words() -> None:
     assert words_of('Why "slow" -- slow?') == ["why", "slow"]
     assert words_of("!?") == []
     assert len(words_of(" ".join(map(str, range(100))))) == 32
+
+
+async def test_the_same_memory_twice_in_one_call_is_one_and_the_last_counts(ask: Any) -> None:
+    twice = [{"text": "the cache is cold", "importance": one} for one in (0.2, 0.9)]
+    told = await ask("remember", agent="a", memories=[*twice, {"text": "it rains"}])
+    assert told["memory_ids"][0] == told["memory_ids"][1] != told["memory_ids"][2]
+    (cold,) = (await ask("recall", query="cache"))["items"]
+    assert (cold["text"], cold["importance"]) == ("the cache is cold", 0.9)
+    assert [change["operation"] for change in (await ask("changes_since"))["changes"]] == [
+        "created",
+        "created",
+    ]
+
+
+def test_many_memories_take_no_more_statements_than_a_few(url: str) -> None:
+    from sqlalchemy import Engine, event
+
+    store = Store(url)
+    taken = []
+    for many in (3, 30):
+        sent: list[str] = []
+
+        def note(_: Any, __: Any, statement: str, *___: Any, sent: list[str] = sent) -> None:
+            sent.append(statement)
+
+        for _ in ("new", "known"):
+            with store.writing(None) as unit:
+                event.listen(Engine, "before_cursor_execute", note)
+                unit.memories.put("a", [MemoryRecord(text=f"{many} of {n}") for n in range(many)])
+                event.remove(Engine, "before_cursor_execute", note)
+        taken.append(len(sent))
+    store.close()
+    assert taken[0] == taken[1]

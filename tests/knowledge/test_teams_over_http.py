@@ -2,19 +2,23 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastmcp import Client
+from mcp.client.subscriptions import SubscriptionLost, listen
 from mcp_types import ResourceTemplateReference
 from tests.core.issuers import AUDIENCE, ISSUER, Issuer
 from tests.core.test_subscriptions import subscribed
-from tests.knowledge.teams import member, serving_teams, transport
+from tests.knowledge.teams import FILE, TOKENS, member, serving_teams, transport
 from tests.knowledge.test_namespaces import LOOKS, RECORDS
 
 pytestmark = pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")
 
+CHANGES = "knowledge://changes"
 NAMED: list[tuple[str, dict[str, Any]]] = [
     *LOOKS,
     ("walk_relations", {"id": "vpc-1"}),
@@ -173,6 +177,53 @@ async def test_a_listener_hears_of_its_own_team_alone(teams: str, era: str) -> N
         assert inbox.told.empty()
         await a.call_tool("set_context", value)
         assert {await inbox.until(lambda _: True) for _ in uris} == set(uris)
+
+
+async def test_a_subscription_ends_with_its_token_and_says_so(tmp_path: Path, era: str) -> None:
+    issuer = Issuer()
+    jwt = {
+        "OPSWRIGHT_JWT_JWKS_URI": issuer.uri,
+        "OPSWRIGHT_JWT_ISSUER": ISSUER,
+        "OPSWRIGHT_JWT_AUDIENCE": AUDIENCE,
+    }
+    short = issuer.token(additional_claims={"opswright_namespaces": "team-a"}, expires_in_seconds=6)
+    try:
+        with serving_teams(tmp_path, **jwt) as url:
+            async with (
+                until_ended(transport(url, "a"), era) as revoked,
+                until_ended(transport(url, short), era) as expired,
+                subscribed(transport(url, "both", "team-a"), era, CHANGES) as (both, inbox),
+            ):
+                (tmp_path / "tokens").write_text(FILE.replace(TOKENS["a"], "x" * 30))
+                assert "is accepted no more" in await revoked
+                assert "has expired" in await expired
+                await both.call_tool("set_context", {"scope": "s", "key": "k", "value": 1})
+                assert await inbox.until(lambda _: True) == CHANGES
+    finally:
+        issuer.close()
+
+
+@asynccontextmanager
+async def until_ended(where: Any, era: str) -> AsyncIterator[Awaitable[str]]:
+    """A subscription, to wait for what it says when it ends."""
+    said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def log(message: Any) -> None:
+        said.set_result(str(message.data))
+
+    async with Client(where, mode=era, log_handler=log) as client:
+        if era == "legacy":
+            await client.session.subscribe_resource(CHANGES)
+            yield asyncio.wait_for(said, 20)
+            return
+        async with listen(client.session, resource_subscriptions=[CHANGES]) as stream:
+
+            async def reason() -> str:
+                with pytest.raises(SubscriptionLost) as ended:
+                    await anext(stream)
+                return str(ended.value.__cause__)
+
+            yield asyncio.wait_for(reason(), 20)
 
 
 async def test_a_cursor_of_one_team_is_none_of_anothers(teams: str) -> None:

@@ -208,6 +208,18 @@ async def test_exactly_as_many_lines_as_one_call_takes_leave_nothing_to_go_on_wi
     assert (told["written"], told["next_line"]) == (4, None)
 
 
+async def test_an_import_that_takes_long_ends_after_a_batch_and_goes_on_from_there(
+    ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "BATCH", 2)
+    monkeypatch.setattr(transfer, "MOST_SECONDS", -1.0)
+    lines = "\n".join(line(f"k{n}") for n in range(3))
+    first = await ask("import_records", text=lines)
+    assert (first["written"], first["next_line"]) == (2, 3)
+    rest = await ask("import_records", text=lines, from_line=3)
+    assert (rest["written"], rest["next_line"]) == (1, None)
+
+
 async def test_what_is_imported_is_cleaned_of_secrets_and_hidden_text(ask: Any) -> None:
     await ask("import_records", text=line("k", value={"password": "hunter2", "note": "a\u202eb"}))
     (entry,) = (await ask("get_context", scope="s"))["items"]

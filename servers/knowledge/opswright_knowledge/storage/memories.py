@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, true, update
 
@@ -20,12 +20,24 @@ from opswright_knowledge.records import (
     RememberedMemory,
 )
 from opswright_knowledge.storage.merged import merged
-from opswright_knowledge.storage.schema import memories
+from opswright_knowledge.storage.resource_rows import chunks
+from opswright_knowledge.storage.schema import memories, owned
 
 if TYPE_CHECKING:
     from opswright_knowledge.storage.unit_of_work import UnitOfWork
 
 EVERYBODY = "*"
+
+_m = memories.c
+_HELD = (_m.memory_id, _m.run_id, _m.importance, _m.expires_at)
+_THIS = (owned(memories), _m.memory_id == bindparam("an_id"))
+_KNOWN = select(*_HELD).where(*_THIS)
+_ADD = insert(memories).returning(_m.memory_id, _m.number)
+_RENEW = (
+    update(memories)
+    .where(*_THIS)
+    .values({c.name: bindparam(c.name) for c in _m if c.name not in {"number", "memory_id"}})
+)
 
 
 class Memories:
@@ -42,45 +54,69 @@ class Memories:
         repeat within one run does nothing.
         """
         self.expire()
-        ids = [self._put_one(agent, record) for record in records]
-        return ids, Recorded(revision=self._unit.revision, count=len(records))
-
-    def _put_one(self, agent: str, record: MemoryRecord) -> str:
-        text = kept(record.text, "the memory")
-        memory_id = f"mm-{digest([agent, record.kind, text])[:16]}"
-        expires_at = None
-        if record.ttl_seconds is not None:
-            end = self._unit.time + timedelta(seconds=record.ttl_seconds)
-            expires_at = iso(end)
-        c = memories.c
-        same = (self._unit.own(memories), c.memory_id == memory_id)
-        asked = select(c.number, c.run_id, c.importance, c.expires_at).where(*same)
-        known = self._connection.execute(asked).first()
-        run_id = self._unit.by.run_id
-        if known and run_id and (known.run_id, known.importance) == (run_id, record.importance):
-            return memory_id
-        done: Operation = "updated" if known else "created"
-        before = known and {"importance": known.importance, "expires_at": known.expires_at}
-        (revision,) = self._unit.log("memory", [(key_of(agent, memory_id), done)], [before])
-        values = {
-            "importance": record.importance,
-            "expires_at": expires_at,
-            **self._unit.origin(revision),
+        by_id = {_id_of(agent, record): record for record in records}
+        known = self._known(list(by_id))
+        due = {
+            memory_id: record
+            for memory_id, record in by_id.items()
+            if not self._is_repeated(known.get(memory_id), record)
         }
-        if known is None:
-            row = {
+        entries: list[tuple[str, Operation]] = [
+            (key_of(agent, one), "updated" if one in known else "created") for one in due
+        ]
+        before = [self._before(known.get(one)) for one in due]
+        rows = [
+            {
                 "memory_id": memory_id,
                 "agent": agent,
                 "kind": record.kind,
-                "text": text,
-                **values,
+                "text": _text_of(record),
+                "importance": record.importance,
+                "expires_at": self._end_of(record),
+                **self._unit.origin(revision),
             }
-            made = self._connection.execute(insert(memories).values(**row).returning(c.number))
-            entry = (made.scalar_one(), self._unit.full_text.of(text))
-            self._unit.dialect.index(self._connection, "memory_words", [entry])
-        else:
-            self._connection.execute(update(memories).where(*same).values(**values))
-        return memory_id
+            for (memory_id, record), revision in zip(
+                due.items(), self._unit.log("memory", entries, before), strict=True
+            )
+        ]
+        if renewed := [row for row in rows if row["memory_id"] in known]:
+            self._unit.run(_RENEW, [{**row, "an_id": row["memory_id"]} for row in renewed])
+        if fresh := [row for row in rows if row["memory_id"] not in known]:
+            made = self._unit.run(_ADD, fresh)
+            numbers = {row["memory_id"]: row["number"] for row in made}
+            of = self._unit.full_text.of
+            words = [(numbers[row["memory_id"]], of(row["text"])) for row in fresh]
+            self._unit.dialect.index(self._connection, "memory_words", words)
+        ids = [_id_of(agent, record) for record in records]
+        return ids, Recorded(revision=self._unit.revision, count=len(records))
+
+    def _known(self, memory_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What is there of some memories, by their ids."""
+        if len(memory_ids) == 1:
+            rows = self._unit.run(_KNOWN, {"an_id": memory_ids[0]})
+            return {row["memory_id"]: row for row in rows}
+        asked = select(*_HELD).where(self._unit.own(memories))
+        found: dict[str, dict[str, Any]] = {}
+        for some in chunks(memory_ids):
+            named = asked.where(memories.c.memory_id.in_(some))
+            for row in self._connection.execute(named).mappings():
+                found[row["memory_id"]] = dict(row)
+        return found
+
+    def _is_repeated(self, known: dict[str, Any] | None, record: MemoryRecord) -> bool:
+        """Whether this run has remembered it already."""
+        run_id = self._unit.by.run_id
+        if known is None or run_id is None:
+            return False
+        return bool((known["run_id"], known["importance"]) == (run_id, record.importance))
+
+    def _before(self, known: dict[str, Any] | None) -> dict[str, Any] | None:
+        return known and {name: known[name] for name in ("importance", "expires_at")}
+
+    def _end_of(self, record: MemoryRecord) -> str | None:
+        if record.ttl_seconds is None:
+            return None
+        return iso(self._unit.time + timedelta(seconds=record.ttl_seconds))
 
     def search(
         self,
@@ -203,3 +239,12 @@ class Memories:
                 delete(memories).where(self._unit.own(memories), same),
                 [{"a_number": number} for number in numbers],
             )
+
+
+def _text_of(record: MemoryRecord) -> str:
+    return kept(record.text, "the memory")
+
+
+def _id_of(agent: str, record: MemoryRecord) -> str:
+    """A kind and text of an agent are one memory."""
+    return f"mm-{digest([agent, record.kind, _text_of(record)])[:16]}"

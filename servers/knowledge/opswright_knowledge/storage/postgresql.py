@@ -22,23 +22,21 @@ SCHEMA_LOCK = 0x6F707377_72696768
 CHANNEL = "opswright_knowledge"
 NEWS_SECONDS = 0.5
 
-PLAN_BY_INDEX = "; ".join(
-    f"SET LOCAL {setting}"
-    for setting in (
-        "enable_seqscan = off",
-        "enable_bitmapscan = off",
-        "enable_hashjoin = off",
-        "enable_mergejoin = off",
-        "enable_hashagg = off",
-        "random_page_cost = 1.1",
-        "max_parallel_workers_per_gather = 0",
-        "jit = off",
-        "plan_cache_mode = force_custom_plan",
-    )
-)
-"""Each read goes by an index whose order is that of its page. The planner would gather all that
-fits and sort it where it takes that for few: its statistics lag behind a growing store, and a plan
-that is made for any value knows nothing of this one."""
+BY_INDEX = {
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_hashagg": "off",
+    "random_page_cost": "1.1",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+}
+"""Each statement goes by an index, whose order is that of its page. The planner would gather all
+that fits and sort it where it takes that for few, and its statistics lag behind a growing store."""
+FOR_THESE_VALUES = {"plan_cache_mode": "force_custom_plan"}
+"""A read is planned for its values: a word may be in one record or in all. A write is not: it goes
+by a key, and has a thousand rows."""
 
 _ADVICE = {
     "25006": "Nothing was written: this server is a read-only standby. Name the primary in "
@@ -166,5 +164,7 @@ class _Notifications:
 
 
 def _plan_by_index(connection: Connection) -> None:
-    if connection.get_execution_options().get("postgresql_readonly"):
-        connection.exec_driver_sql(PLAN_BY_INDEX)
+    reads = connection.get_execution_options().get("postgresql_readonly")
+    settings = {**BY_INDEX, **FOR_THESE_VALUES} if reads else BY_INDEX
+    each = (f"SET LOCAL {name} = {value}" for name, value in settings.items())
+    connection.exec_driver_sql("; ".join(each))

@@ -1,5 +1,6 @@
 """Export and import of all records, as JSON lines."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import islice
@@ -22,7 +23,9 @@ from opswright_knowledge.store import knowledge
 BATCH = 1_000
 """Lines that are imported in one transaction."""
 MOST_LINES = 20_000
-"""Lines that one call imports, in a few seconds; the next call goes on."""
+"""Lines that one call imports; the next call goes on."""
+MOST_SECONDS = 10.0
+"""After how long a call begins no other batch: hosts give up on one at 30 to 60 seconds."""
 MOST_LINE_BYTES = 4_000_000
 MOST_LEFT_OUT = 10
 
@@ -149,7 +152,10 @@ def import_records(
     with _read(path) if path is not None else nullcontext(iter((text or "").split("\n"))) as lines:
         numbered = islice(enumerate(lines, 1), from_line - 1, None)
         at: int | None = from_line
-        for _ in range(MOST_LINES // BATCH):
+        end = time.monotonic() + MOST_SECONDS
+        for number in range(MOST_LINES // BATCH):
+            if number and time.monotonic() > end:
+                break
             batch = list(islice(numbered, BATCH))
             if not batch:
                 at = None
