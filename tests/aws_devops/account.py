@@ -152,7 +152,17 @@ def _of_sqs(sqs: Any) -> Rows:
 def _of_cloudformation(stacks: Any) -> Rows:
     for stack in stacks.describe_stacks()["Stacks"]:
         name = {"StackName": stack["StackName"]}
-        yield "Stacks", [stack, stacks.list_change_sets(**name)["Summaries"]]
+        template = _maybe(stacks.get_template, **name)
+        yield "Stacks", [stack["StackName"], stack.get("Parameters"), template]
+        sets = stacks.list_change_sets(**name)["Summaries"]
+        yield (
+            "ChangeSets",
+            [
+                s
+                for s in sets
+                if "-ch-" in s["ChangeSetName"] and s["ExecutionStatus"] != "EXECUTE_COMPLETE"
+            ],
+        )
 
 
 def _of_lambda(functions: Any) -> Rows:

@@ -227,7 +227,7 @@ async def test_links_that_could_not_be_read_are_named(
     told = answer.structured_content
     assert told["public"] == "unknown"
     (line,) = told["unread"]
-    assert line.startswith("ec2:route-table: ")
+    assert line.startswith("ec2:route-table by ")
     assert "ec2:DescribeRouteTables" in line
 
 

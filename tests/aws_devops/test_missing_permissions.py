@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fastmcp import Client
+from tests.aws_devops import test_stack_permissions as stacks
 from tests.aws_devops.account import SERVICES, account
 from tests.aws_devops.conftest import Watched
 from tests.aws_devops.ground import IMAGE, lay
@@ -126,8 +127,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 
-STACKS = {"deploy_stack", "import_resources", "delete_stack", "find_stack_drift"}
-"""Where the emulator knows them: tests/aws_devops/test_stacks.py."""
+STACKS = {tool for tool, _ in stacks.CHANGES} | {*stacks.READS, *stacks.UNDONE_BY_NOTHING}
+"""Where the other emulator knows them."""
 
 
 @dataclass

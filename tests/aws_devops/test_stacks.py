@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastmcp import Client
-from tests.aws_devops.conftest import Agent, Watched
-from tests.aws_devops.refusing import RefusingSessions
+from tests.aws_devops.conftest import Agent
 from tests.conftest import need
 
 from opswright_aws_devops.cloudformation.change_sets import actions, warnings
@@ -19,7 +17,6 @@ from opswright_aws_devops.cloudformation.templates import keep, kept
 from opswright_aws_devops.drawing.stack import stack_as_mermaid
 from opswright_aws_devops.server import create_server
 from opswright_core.errors import NotFoundError
-from opswright_core.settings import Settings
 
 QUEUES = """
 Parameters:
@@ -333,26 +330,6 @@ async def test_what_was_exported_is_taken_into_a_stack_as_it_stands(
     assert attributes["Attributes"]["VisibilityTimeout"] == "77"
     again = await stacks.call("deploy_stack", name="adopted", template=template, dry_run=True)
     assert again["summary"].endswith("nothing changes")
-
-
-async def test_an_import_that_is_cut_off_leaves_the_resources_and_is_taken_up_again(
-    stack_cloud: Clients, settings: Settings
-) -> None:
-    url = stack_cloud("sqs").create_queue(QueueName="jobs")["QueueUrl"]
-    jobs = ADOPTING.partition("  Files:")[0]
-    asked: dict[str, Any] = {
-        "name": "adopted", "template": jobs, "resources": {"Jobs": {"QueueUrl": url}},
-    }  # fmt: skip
-    server, sessions = create_server(settings), RefusingSessions()
-    server.opswright_runtime.aws_sessions = sessions  # type: ignore[attr-defined]
-    async with Client(server) as client:
-        watched = Watched(client, sessions=sessions)
-        await watched.cut_off("import_resources", "ExecuteChangeSet", **asked)
-        assert queues(stack_cloud) == ["jobs"]
-        done = await watched.call("import_resources", **asked)
-    assert done["outputs"]["status"] == "IMPORT_COMPLETE"
-    assert {c["verdict"] for c in done["checks"]} == {"PASS"}
-    assert queues(stack_cloud) == ["jobs"]
 
 
 async def test_an_import_that_could_lose_or_miss_something_is_refused(

@@ -29,7 +29,7 @@ from opswright_aws_devops.cloudformation.stacks import (
     validation_of,
 )
 from opswright_aws_devops.cloudformation.templates import Template, keep, parsed
-from opswright_core.aws import Aws, AwsTarget
+from opswright_core.aws import Aws, AwsTarget, translate
 from opswright_core.canonical import digest
 from opswright_core.changes import ChangePlan, ResourceRef
 from opswright_core.errors import BadInputError, OpswrightError
@@ -168,7 +168,18 @@ class Deployment:
         """Remove a change set that was only for reading, and the empty stack it came with.
 
         An empty stack that was there before has the change set of a change that was cut off.
+        Raises OpswrightError that names what stays where it may not be removed.
         """
+        try:
+            self._remove(change_set, is_absent=is_absent)
+        except Exception as exc:
+            kind = f"the empty stack {self._name}" if is_absent else f"the change set {change_set}"
+            raise OpswrightError(
+                f"{translate(exc)} Until then {kind} stays, which was made to see what would "
+                "change; nothing is in it."
+            ) from exc
+
+    def _remove(self, change_set: str, *, is_absent: bool) -> None:
         if is_absent:
             stack = find_stack(self._a, self._name)
             if stack is not None and stack["StackStatus"] == "REVIEW_IN_PROGRESS":
@@ -180,7 +191,7 @@ class Deployment:
         """Make the change set once more, carry it out, and wait for its end."""
         stack = find_stack(self._a, self._name)
         is_new, change_set = _is_new(stack), f"opswright-{rec.change_id}"
-        inverse = self._inverse(rec, stack, target)
+        inverse = self._inverse(change_set, stack, target)
         made = rec.step(
             f"change set {change_set}",
             lambda: {"stack_id": self._create(change_set, is_new=is_new), "is_new": is_new},
@@ -192,19 +203,21 @@ class Deployment:
             lambda: self._is_ready(change_set),
             timeout_seconds=REVIEW_SECONDS,
         )
+        # Looked up anew: an emulator gives a stack without resources another id for a change set.
+        stack_id = (find_stack(self._a, self._name) or {"StackId": made["stack_id"]})["StackId"]
         rec.step(
             f"stack {self._name}",
             lambda: self._execute(change_set),
             resource=ResourceRef(
                 type=STACK,
-                id=made["stack_id"],
+                id=stack_id,
                 name=self._name,
                 action="created" if made["is_new"] else "modified",
             ),
             find=lambda: self._executed(change_set),
         )
-        self._wait(rec, made["stack_id"])
-        return _as_stack(self._a, must_find_stack(self._a, made["stack_id"]))
+        self._wait(rec, stack_id)
+        return _as_stack(self._a, must_find_stack(self._a, stack_id))
 
     def _made(self, change_set: str, *, is_new: bool) -> dict[str, Any] | None:
         which = {"StackName": self._name, "ChangeSetName": change_set}
@@ -231,7 +244,7 @@ class Deployment:
         return {"executed": True} if begun else None
 
     def _inverse(
-        self, rec: Recorder, stack: dict[str, Any] | None, target: AwsTarget
+        self, change_set: str, stack: dict[str, Any] | None, target: AwsTarget
     ) -> list[UndoStep]:
         where = target.model_copy(update={"region": self._a.region}).model_dump(exclude_none=True)
         if _is_new(stack):
@@ -239,7 +252,7 @@ class Deployment:
                 UndoStep(
                     kind=RETURN_STACK,
                     description=f"delete stack {self._name} and what it made",
-                    args={"stack": self._name, "target": where, "token": rec.change_id},
+                    args={"stack": self._name, "target": where},
                 )
             ]
         assert stack is not None
@@ -254,7 +267,7 @@ class Deployment:
                 args={
                     "stack": self._name,
                     "target": where,
-                    "token": rec.change_id,
+                    "change_set": change_set,
                     "template": keep(text, runtime().settings.state_dir),
                     "capabilities": stack.get("Capabilities", []),
                     "parameters": [_earlier(p) for p in parameters_of(stack)],
@@ -289,6 +302,10 @@ class Deployment:
                 f"Stack {self._name} ended {status} and was returned to what it was. "
                 f"{why or 'No event says why.'}"
             )
+
+    def existing(self) -> Stack:
+        """The stack as it stands, where nothing is to be done."""
+        return _as_stack(self._a, must_find_stack(self._a, self._name))
 
     def verify(self, made: Stack) -> list[Check]:
         """Whether the stack is in place, with this template and these parameters."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opswright_aws_devops.cloudformation.deployment import Deployment, Stack
-from opswright_aws_devops.cloudformation.stacks import resources_of
+from opswright_aws_devops.cloudformation.stacks import find_stack, resources_of
 from opswright_aws_devops.cloudformation.templates import Template
 from opswright_core.aws import Aws
 from opswright_core.changes import ChangePlan
@@ -64,7 +64,14 @@ class Import(Deployment):
         ]
 
     def plan(self) -> ChangePlan:
-        """Have CloudFormation look for the resources; nothing is taken in."""
+        """Have CloudFormation look for the resources; nothing is taken in.
+
+        What has been imported already is nothing to do: CloudFormation refuses to import it again.
+        """
+        stack = find_stack(self._a, self._name)
+        if stack and self._has_template(stack["StackId"]) and not self._others(stack["StackId"]):
+            said = f"Stack {self._name} has the {len(self._identifiers)} resources already"
+            return ChangePlan(summary=said, actions=[], observed={"stack": stack["StackId"]})
         plan = super().plan()
         return plan.model_copy(
             update={
@@ -95,17 +102,23 @@ class Import(Deployment):
 
     def verify(self, made: Stack) -> list[Check]:
         """Whether the stack is in place and has the resources by the ids they had."""
-        parts = attempt(lambda: resources_of(self._a, made.stack_id))
-        if isinstance(parts, Unread):
-            return [*super().verify(made), check("It has the resources", parts, "", made.name)]
-        has = {part["LogicalResourceId"]: part.get("PhysicalResourceId") for part in parts}
-        others = [
+        others = attempt(lambda: self._others(made.stack_id))
+        name = "It has the resources that were to be imported"
+        if isinstance(others, Unread):
+            return [*super().verify(made), check(name, others, "", made.name)]
+        return [*super().verify(made), check(name, not others, "; ".join(others), made.name)]
+
+    def _others(self, stack_id: str) -> list[str]:
+        """In words what of the resources a stack does not have by the ids they had."""
+        has = {
+            part["LogicalResourceId"]: part.get("PhysicalResourceId")
+            for part in resources_of(self._a, stack_id)
+        }
+        return [
             f"{key} is {has.get(key) or 'not in it'}"
             for key, which in self._identifiers.items()
             if _own_part(has.get(key) or "") not in map(_own_part, which.values())
         ]
-        name = "It has the resources that were to be imported"
-        return [*super().verify(made), check(name, not others, "; ".join(others), made.name)]
 
 
 def _own_part(physical_id: str) -> str:

@@ -7,10 +7,11 @@ from opswright_aws_devops.cloudformation.stacks import (
     TIMEOUT_SECONDS,
     cause_of,
     find_stack,
+    is_missing,
     is_over,
 )
 from opswright_aws_devops.cloudformation.templates import kept, parsed
-from opswright_core.aws import AwsTarget
+from opswright_core.aws import Aws, AwsTarget
 from opswright_core.errors import OpswrightError
 from opswright_core.runtime import aws, runtime
 from opswright_core.undo import UndoStep
@@ -30,6 +31,7 @@ class StackUndo:
         if "template" not in step.args:
             cfn.delete_stack(StackName=stack["StackId"])
         else:
+            _discard(a, StackName=name, ChangeSetName=step.args["change_set"])
             try:
                 cfn.update_stack(
                     StackName=name,
@@ -76,3 +78,16 @@ class StackUndo:
         return check(
             step.description, same and stack["StackStatus"] in STEADY, stack["StackStatus"]
         )
+
+
+def _discard(a: Aws, **which: str) -> None:
+    """Remove the change set of a change that was cut off before it was carried out."""
+    cfn = a.client("cloudformation")
+    try:
+        waits = cfn.describe_change_set(**which)["ExecutionStatus"] == "AVAILABLE"
+    except Exception as exc:
+        if not is_missing(exc):
+            raise
+        return
+    if waits:
+        cfn.delete_change_set(**which)

@@ -159,6 +159,7 @@ def deploy_stack(
         plan=deployment.plan,
         apply=lambda rec: deployment.apply(rec, target),
         verify=deployment.verify,
+        existing=deployment.existing,
         outputs=Stack,
     )
 
@@ -193,6 +194,7 @@ def import_resources(
         plan=importing.plan,
         apply=lambda rec: importing.apply(rec, target),
         verify=importing.verify,
+        existing=importing.existing,
         outputs=Stack,
     )
 
