@@ -10,6 +10,7 @@ NAMED = "|".join(
     (
         "changes", "resources", "resource_counts", "resource_tags", "resource_relations",
         "deployments", "memories", "context", "messages", "acknowledgements", "runs",
+        "broadcasts_read",
     )
 )  # fmt: skip
 _INSERT = re.compile(rf"INSERT (?:OR \w+ )?INTO ({NAMED})\b\s*\(([^)]*)\)", re.IGNORECASE)

@@ -14,6 +14,7 @@ from opswright_knowledge.records import (
 )
 from opswright_knowledge.storage import (
     full_text,
+    messages,
     names,
     postings,
     resource_search,
@@ -76,6 +77,13 @@ READS: dict[str, Callable[[Any], Any]] = {
     "changes of an agent and a kind": lambda unit: unit.changes.after(
         0, agent="scanner", kind="memory", limit=10
     ),
+    "an inbox": lambda unit: unit.messages.find("b", limit=10),
+    "what waits of messages to all": lambda unit: unit.messages.find("c", limit=10),
+    "how much waits of messages to all": lambda unit: unit.messages.count("c", 1_000),
+    "messages to all, read or not": lambda unit: unit.messages.find(
+        "c", unacknowledged_only=False, limit=10
+    ),
+    "a thread": lambda unit: unit.messages.find("c", thread="none", limit=10),
     "what runs where": lambda unit: unit.deployments.running(limit=10),
     "what runs of an application": lambda unit: unit.deployments.running(application="shop"),
     "what runs in an environment": lambda unit: unit.deployments.running(environment="prod"),
@@ -86,6 +94,7 @@ READS: dict[str, Callable[[Any], Any]] = {
 
 
 def _fill(store: Store, begin: int, end: int) -> None:
+    _tell_all(store, begin, end)
     with store.writing(Provenance(agent="scanner")) as unit:
         unit.memories.put("scanner", [_memory(number) for number in range(begin, end)])
     with store.writing(None) as unit:
@@ -111,6 +120,17 @@ def _fill(store: Store, begin: int, end: int) -> None:
             unit.deployments.record(
                 DeploymentRecord(application="shop", environment="prod", version=f"v{number}")
             )
+
+
+def _tell_all(store: Store, begin: int, end: int) -> None:
+    """Send messages to all, of which the reader leaves the first ones unread, and the last."""
+    reader = Provenance(agent="c")
+    with store.writing(reader) as unit:
+        for number in range(begin, end):
+            told = MessageRecord(recipient="*", intent="inform", content="hello")
+            message_id, *_ = unit.messages.send("a", told)
+            if number not in {3, 9, 1499}:
+                unit.messages.acknowledge([message_id])
 
 
 def _memory(number: int) -> MemoryRecord:
@@ -175,7 +195,7 @@ def test_reads_take_no_more_steps_with_ten_times_the_records(
     empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(names, "MOST_NAMES", 40)
-    for module in (resource_search, unit_of_work):
+    for module in (messages, resource_search, unit_of_work):
         monkeypatch.setattr(module, "MOST_COUNTED", 40)
     monkeypatch.setattr(full_text, "COMMON", 40)
     monkeypatch.setattr(postings, "SAMPLE", 20)

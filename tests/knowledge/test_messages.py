@@ -1,6 +1,12 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, func, select
+
+from opswright_knowledge.records import MessageRecord, Provenance
+from opswright_knowledge.storage.migrations.versions.v0010_broadcasts import FILL
+from opswright_knowledge.storage.schema import broadcasts_read
+from opswright_knowledge.store import Store
 
 HELLO = {
     "sender": "security",
@@ -100,3 +106,33 @@ async def test_messages_are_read_oldest_first_in_pages(ask: Any) -> None:
 )
 async def test_a_message_that_cannot_be_sent_is_refused(fail: Any, wrong: Any, says: str) -> None:
     assert says in await fail("send_message", **{**HELLO, **wrong})
+
+
+def test_messages_to_all_wait_for_each_reader_in_whatever_order_they_are_dealt_with(
+    url: str,
+) -> None:
+    store = Store(url)
+    reader = Provenance(agent="reader")
+    with store.writing(reader) as unit:
+        sent = []
+        for number in range(24):
+            told = MessageRecord(recipient="*", intent="inform", content=str(number))
+            sender = "reader" if number % 6 == 5 else "a"
+            sent.append((unit.messages.send(sender, told)[0], sender))
+        unit.messages.send("a", MessageRecord(recipient="reader", intent="inform", content="own"))
+        waits = [message_id for message_id, sender in sent if sender == "a"]
+        for step in range(len(waits)):
+            if step == 9:  # what the migration makes of the acknowledgements is the same
+                unit.connection.execute(delete(broadcasts_read).where(unit.own(broadcasts_read)))
+                unit.connection.exec_driver_sql(FILL)
+            done = waits.pop(step * 7 % len(waits))
+            unit.messages.acknowledge([done])
+            found, total = unit.messages.find("reader", limit=4)
+            shown = [one.message_id for one in found if one.recipient == "*"]
+            assert shown == waits[: len(shown)]
+            assert len(found) == min(5, len(waits) + 1)
+            assert (total, unit.messages.count("reader", 3)) == (len(waits) + 1, min(4, total))
+        ranges = select(func.count()).select_from(broadcasts_read)
+        mine = ranges.where(unit.own(broadcasts_read), broadcasts_read.c.reader == "reader")
+        assert unit.connection.execute(mine).scalar_one() == 1
+    store.close()

@@ -1,9 +1,9 @@
 """Messages between agents. One to `*` is for all, and each reader acknowledges it alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from opswright_core.canonical import digest
 from opswright_core.errors import BadInputError, NotFoundError
@@ -18,12 +18,12 @@ from opswright_knowledge.records import (
     Operation,
     Recorded,
 )
+from opswright_knowledge.storage.broadcasts import EVERYBODY
+from opswright_knowledge.storage.merged import Fits, merged
 from opswright_knowledge.storage.schema import acknowledgements, messages
 
 if TYPE_CHECKING:
     from opswright_knowledge.storage.unit_of_work import UnitOfWork
-
-EVERYBODY = "*"
 
 
 class Messages:
@@ -52,6 +52,8 @@ class Messages:
         (revision,) = self._unit.log("message", [(key_of(record.recipient, message_id), "created")])
         row |= {"message_id": message_id, "sender": sender, "thread": thread}
         self._connection.execute(insert(messages).values(**row, **self._unit.origin(revision)))
+        if record.recipient == EVERYBODY:
+            self._unit.broadcasts.note_read(sender, revision)
         return message_id, thread, Recorded(revision=revision)
 
     def find(
@@ -68,44 +70,70 @@ class Messages:
         With `thread` those of all sides of that conversation, acknowledged or not. The total is
         counted as `UnitOfWork.counted` does.
         """
-        m, a = messages.c, acknowledgements.c
         if thread is not None:
-            lists = [[self._unit.own(messages), m.thread == thread]]
+            mine: Fits = [self._unit.own(messages), messages.c.thread == thread]
+            found = self._page(recipient, [[*mine, messages.c.revision > after]], limit + 1)
+            total = self._counted([mine], MOST_COUNTED)
         else:
-            lists = self._inbox(recipient, unacknowledged_only)
-        parts = [
-            _beside_acknowledgement(recipient, messages, a.at.label("acknowledged_at"))
-            .where(*fits, m.revision > after)
-            .order_by(m.revision)
-            .limit(limit + 1)
-            for fits in lists
-        ]
-        found = [dict(row) for part in parts for row in self._connection.execute(part).mappings()]
+            to_it, to_all = self._inbox(recipient, unacknowledged_only, after)
+            found = []
+            for lists in to_all:
+                found += self._page(recipient, lists, limit + 1)
+                if len(found) > limit:
+                    break
+            found += self._page(recipient, [to_it], limit + 1)
+            total = self._count(recipient, unacknowledged_only, MOST_COUNTED)
         found.sort(key=lambda row: row["revision"])
-        total = self._counted(recipient, lists, MOST_COUNTED)
         return [Message.model_validate(row) for row in found[: limit + 1]], total
 
     def count(self, recipient: str, most: int) -> int:
         """How many messages an agent has yet to acknowledge, counted up to `most` and one."""
-        return self._counted(recipient, self._inbox(recipient, unacknowledged_only=True), most)
+        return self._count(recipient, True, most)
 
-    def _inbox(self, recipient: str, unacknowledged_only: bool) -> list[list[ColumnElement[bool]]]:
-        """What its own messages fulfil, and those to all: apart, each is in an index's order."""
+    def _inbox(
+        self, recipient: str, unacknowledged_only: bool, after: int
+    ) -> tuple[Fits, Iterator[list[Fits]]]:
+        """What its own messages fulfil, and those to all: each is in an index's order."""
         m, own = messages.c, self._unit.own(messages)
-        to_it = [own, m.recipient == recipient]
-        to_all = [own, m.recipient == EVERYBODY, m.sender != recipient]
+        to_it = [own, m.recipient == recipient, m.revision > after]
         if unacknowledged_only:
             to_it.append(m.read_at.is_(None))
-            to_all.append(acknowledgements.c.at.is_(None))
-        return [to_it, to_all] if recipient != EVERYBODY else [to_it]
+        if recipient == EVERYBODY:
+            return to_it, iter(())
+        if unacknowledged_only:
+            return to_it, self._unit.broadcasts.waiting(recipient, after)
+        to_all = [own, m.recipient == EVERYBODY, m.sender != recipient, m.revision > after]
+        return to_it, iter([[to_all]])
 
-    def _counted(
-        self, recipient: str, lists: Sequence[Sequence[ColumnElement[bool]]], most: int
-    ) -> int:
+    def _page(self, reader: str, lists: Sequence[Fits], most: int) -> list[dict[str, Any]]:
+        """The first messages of some lists, each with when the reader acknowledged it."""
+        m, a = messages.c, acknowledgements.c
+        same = (a.namespace == m.namespace) & (a.message_id == m.message_id) & (a.reader == reader)
+        beside = messages.outerjoin(acknowledgements, same)
         parts = [
-            _beside_acknowledgement(recipient, messages.c.revision).where(*fits) for fits in lists
+            select(messages, a.at.label("acknowledged_at"))
+            .select_from(beside)
+            .where(*fits)
+            .order_by(m.revision)
+            .limit(most)
+            for fits in lists
         ]
-        return min(sum(self._unit.counted(part, most) for part in parts), most + 1)
+        found = merged(parts).subquery()
+        asked = select(found).order_by(found.c.revision).limit(most)
+        return [dict(row) for row in self._connection.execute(asked).mappings()]
+
+    def _count(self, recipient: str, unacknowledged_only: bool, most: int) -> int:
+        to_it, to_all = self._inbox(recipient, unacknowledged_only, 0)
+        total = self._counted([to_it], most)
+        for lists in to_all:
+            if total > most:
+                break
+            total += self._counted(lists, most - total)
+        return total
+
+    def _counted(self, lists: Sequence[Fits], most: int) -> int:
+        parts = [select(messages.c.revision).where(*fits) for fits in lists]
+        return self._unit.counted(merged(parts), most)
 
     def acknowledge(self, message_ids: Sequence[str]) -> Recorded:
         """Note that messages were dealt with; again is no harm.
@@ -115,8 +143,10 @@ class Messages:
         """
         wanted = list(dict.fromkeys(message_ids))
         fresh: list[tuple[str, str]] = []
+        to_all: list[tuple[str, int]] = []
         for message_id in wanted:
-            recipient = self._known(message_id)["recipient"]
+            message = self._known(message_id)
+            recipient = message["recipient"]
             reader = recipient if recipient != EVERYBODY else self._unit.by.agent
             if reader == NOBODY:
                 raise BadInputError(
@@ -128,6 +158,8 @@ class Messages:
             )
             if self._connection.execute(done).first() is None:
                 fresh.append((message_id, reader))
+                if recipient == EVERYBODY:
+                    to_all.append((reader, message["revision"]))
         news: Operation = "updated"
         self._unit.log(
             "message", [(key_of(reader, message_id), news) for message_id, reader in fresh]
@@ -138,6 +170,8 @@ class Messages:
             rows = [{"message_id": m, "reader": reader, **own} for m, reader in fresh]
             self._connection.execute(insert(acknowledgements), rows)
             self.note_read(rows)
+            for reader, revision in to_all:
+                self._unit.broadcasts.note_read(reader, revision)
         return Recorded(
             revision=self._unit.revision, count=len(wanted), unchanged=len(wanted) - len(fresh)
         )
@@ -208,10 +242,3 @@ class Messages:
                 f"there is no message {message_id!r}; read_messages shows their ids."
             )
         return row
-
-
-def _beside_acknowledgement(reader: str, *columns: Any) -> Select[Any]:
-    """Columns of messages, each beside the acknowledgement of a reader, if there is one."""
-    m, a = messages.c, acknowledgements.c
-    same = (a.namespace == m.namespace) & (a.message_id == m.message_id) & (a.reader == reader)
-    return select(*columns).select_from(messages.outerjoin(acknowledgements, same))

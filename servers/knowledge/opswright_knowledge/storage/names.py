@@ -34,6 +34,8 @@ class Source(NamedTuple):
     fits: Sequence[ColumnElement[bool]]
     lead: str = ""
     """What the column's values begin with that is no part of the name."""
+    but: str | None = None
+    """What is no name; it is left out of what was found, since many rows may hold it."""
 
 
 class Names:
@@ -83,10 +85,9 @@ class Names:
     ) -> list[str]:
         found: set[str] = set()
         for source in sources:
-            names = self._connection.execute(
-                steps(source, prefix=prefix, after=after, most=most)
-            ).scalars()
-            found.update(str(name)[len(source.lead) :] for name in names)
+            asked = steps(source, prefix=prefix, after=after, most=most + (source.but is not None))
+            names = self._connection.execute(asked).scalars()
+            found.update(str(name)[len(source.lead) :] for name in names if str(name) != source.but)
         return sorted(found)[:most]
 
     def _sources(self, what: str, given: Mapping[str, str]) -> list[Source]:
@@ -113,7 +114,7 @@ class Names:
                     (messages, m.sender),
                     (messages, m.recipient),
                 )
-                return [Source(name, [own(table), name != EVERYBODY]) for table, name in sides]
+                return [Source(name, [own(table)], but=EVERYBODY) for table, name in sides]
             case "scope":
                 return [Source(c.scope, [own(context)])]
             case "key":

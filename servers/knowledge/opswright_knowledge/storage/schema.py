@@ -29,7 +29,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0008", "0009")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0008", "0009", "0010")
 """The versions of the schema, oldest first."""
 
 TEXT = Text().with_variant(Text(collation="C"), "postgresql")
@@ -238,6 +238,15 @@ acknowledgements = Table(
     _key("message_id"),
     _key("reader"),
     _text("at"),
+)
+
+broadcasts_read = Table(  # the ranges of messages to `*` that a reader has no more to deal with
+    "broadcasts_read",
+    metadata,
+    _namespace(),
+    _key("reader"),
+    Column("first_revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_revision", BigInteger, nullable=False),
 )
 
 runs = Table(

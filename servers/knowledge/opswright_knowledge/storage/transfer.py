@@ -19,6 +19,7 @@ from opswright_knowledge.exchange import (
     RunLine,
 )
 from opswright_knowledge.kept import RECORD_BYTES, RUN_BYTES, kept
+from opswright_knowledge.storage.broadcasts import EVERYBODY
 from opswright_knowledge.storage.schema import (
     acknowledgements,
     context,
@@ -176,6 +177,14 @@ class Transfer:
                 self._unit.log("message", [(key, "updated")])
             self._connection.execute(insert(acknowledgements), fresh)
             self._unit.messages.note_read(fresh)
+        if record.recipient == EVERYBODY and (written or fresh):
+            m = messages.c
+            asked = select(m.revision).where(
+                self._unit.own(messages), m.message_id == record.message_id
+            )
+            revision = self._connection.execute(asked).scalar_one()
+            for reader in {record.sender, *known, *read}:
+                self._unit.broadcasts.note_read(reader, revision)
         return written or bool(fresh)
 
     def _acknowledged(self, message_ids: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from opswright_knowledge.kept import RECORD_BYTES, bounded
 from opswright_knowledge.moments import iso
 from opswright_knowledge.records import MOST_COUNTED, Operation, Provenance
+from opswright_knowledge.storage.broadcasts import Broadcasts
 from opswright_knowledge.storage.changes import Changes
 from opswright_knowledge.storage.context import Context
 from opswright_knowledge.storage.deployments import Deployments
@@ -113,6 +114,11 @@ class UnitOfWork:
     def messages(self) -> Messages:
         """Messages between agents."""
         return Messages(self)
+
+    @cached_property
+    def broadcasts(self) -> Broadcasts:
+        """Which messages to all a reader is done with."""
+        return Broadcasts(self)
 
     @cached_property
     def runs(self) -> Runs:
