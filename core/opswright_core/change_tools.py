@@ -156,12 +156,16 @@ def _refuse_built_upon(rt: Runtime, record: Record) -> list[str]:
     if later.refusals:
         raise ConflictError(" ".join(later.refusals))
     changed = any(resource.action == "modified" for resource in record.resources)
+    checks = compared(rt, record) if changed else []
+    unknown = {check.name for check in record.checks if check.verdict == "UNKNOWN"}
+    unread = [check for check in checks if check.name not in unknown]
     return [
         *later.warnings,
         *(
             f"Not as this change left it, and set back with it: {difference}"
-            for difference in (said(compared(rt, record), "FAIL") if changed else [])
+            for difference in said(checks, "FAIL")
         ),
+        *(f"Not known whether somebody changed it since: {one}" for one in said(unread, "UNKNOWN")),
     ]
 
 

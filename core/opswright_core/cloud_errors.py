@@ -63,6 +63,28 @@ _WRONG = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+_NEXT = (
+    (
+        # EC2 answers it with status 500, and has launched nothing.
+        re.compile(r"^Insufficient\w*Capacity"),
+        "AWS has none of it free there now and made nothing: choose another availability zone or "
+        "size, or call again later.",
+    ),
+    (
+        re.compile(r"(Limit|Quota)Exceeded|^TooManyBuckets$"),
+        "A quota of the account is reached: remove what is not needed, or ask for more in Service "
+        "Quotas, then call again.",
+    ),
+    (
+        re.compile(
+            r"^(DependencyViolation|DeleteConflict|BucketNotEmpty|HostedZoneNotEmpty|"
+            r"ResourceInUse(Exception|Fault)?|InvalidGroup\.InUse|VolumeInUse|"
+            r"RepositoryNotEmptyException)$"
+        ),
+        "Something else uses it still or is in it: remove that first, then call again.",
+    ),
+)
+
 BAD_CREDENTIALS = frozenset(_EXPIRED | _WRONG)
 """Codes after which the credentials are read again, from wherever they come."""
 
@@ -223,6 +245,11 @@ def known_regions() -> list[str]:
     ]
 
 
+def _advice(code: str) -> str | None:
+    """What to do next about a code whose message does not say."""
+    return next((advice for pattern, advice in _NEXT if pattern.search(code)), None)
+
+
 def _client_error(exc: Any) -> CloudError:
     error, metadata = exc.response.get("Error", {}), exc.response.get("ResponseMetadata", {})
     code, message = str(error.get("Code", "")), one_line(str(error.get("Message", "")))
@@ -262,6 +289,8 @@ def _client_error(exc: Any) -> CloudError:
             "for less at once (one region, a narrower filter).",
             **what,
         )
+    if advice := _advice(code):
+        return CloudError(f"{said}. {advice}", **what)
     if status >= 500:
         return EndpointError(
             f"{said}. AWS failed inside; whether it took effect is not known.", **what

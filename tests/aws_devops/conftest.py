@@ -1,5 +1,6 @@
 """A client of the server, an environment made through it, and an account's inventory."""
 
+import functools
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -8,9 +9,13 @@ from typing import Any
 import pytest
 from fastmcp import Client
 from tests.aws_devops import ministack
+from tests.aws_devops.account import SERVICES, account
+from tests.aws_devops.ground import lay
 from tests.aws_devops.refusing import RefusingSessions
-from tests.conftest import need
+from tests.aws_devops.stripping import Account
+from tests.conftest import empty, need
 
+from opswright.sandbox import Sandbox
 from opswright_aws_devops.server import create_server
 from opswright_core.settings import Settings
 
@@ -184,3 +189,44 @@ def stack_cloud(stack_emulator: str, monkeypatch: pytest.MonkeyPatch) -> Callabl
     }.items():
         monkeypatch.setenv(name, value)
     return lambda service: boto3.client(service, endpoint_url=stack_emulator)
+
+
+@dataclass
+class Ground:
+    """An account with one of each thing to change, all that it holds, and a client."""
+
+    watched: Watched
+    clients: Callable[[str], Any]
+    known: dict[str, Any]
+    read: Account
+    holds: dict[str, list[Any]]
+
+
+@pytest.fixture(scope="module")
+async def ground(
+    emulator: Sandbox, _clients: Callable[[str], Any], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Ground]:
+    """A server whose calls can be refused, in an account with one of each; made once."""
+    folder = tmp_path_factory.mktemp("ground")
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in emulator.environment().items():
+            environment.setenv(name, value)
+        empty(emulator)
+        settings = Settings(
+            allow_writes=True, approvals="auto", mind="skills", state_dir=folder / "state",
+            toolsets=frozenset({"all"}),
+        )  # fmt: skip
+        server, sessions = create_server(settings), RefusingSessions()
+        server.opswright_runtime.aws_sessions = sessions  # type: ignore[attr-defined]
+        async with Client(server) as client:
+            watched = Watched(client, sessions=sessions)
+            known = await lay(watched, _clients, folder)
+            read = functools.partial(account, _clients)
+            yield Ground(watched, _clients, known, read, read(SERVICES))
+
+
+@pytest.fixture
+def at_it(emulator: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment points at the emulator, with what is in it."""
+    for name, value in emulator.environment().items():
+        monkeypatch.setenv(name, value)

@@ -8,6 +8,8 @@ from opswright_core.aws import HERE, Aws, AwsSessions, AwsTarget
 WHOAMI = "sts:GetCallerIdentity"
 """Allowed to everyone; asked once and kept."""
 
+DENIED = ("AccessDenied", "no identity-based policy allows it", 403)
+
 
 class RefusingSessions(AwsSessions):
     """Real clients; what is `refused` is answered with AccessDenied, before it is sent.
@@ -19,6 +21,8 @@ class RefusingSessions(AwsSessions):
     def __init__(self) -> None:
         super().__init__()
         self.refused: dict[str, int] = {}
+        self.answer = DENIED
+        """Code, message and status of what is refused."""
         self.patience: int | None = None
         """How many calls of any kind are let through still; None for all. WHOAMI is free."""
         self.sent: list[str] = []
@@ -59,8 +63,8 @@ class RefusingSessions(AwsSessions):
             self.sent.append(call)
             return None
         self.denied.append(call)
+        code, message, status = self.answer
         # The answer to a HEAD has no body that could name another code.
-        code = "403" if model.name.startswith("Head") else "AccessDenied"
-        error = {"Code": code, "Message": "no identity-based policy allows it"}
-        answer = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 403}}
-        return AWSResponse("https://refused.invalid", 403, {}, None), answer
+        error = {"Code": "403" if model.name.startswith("Head") else code, "Message": message}
+        answer = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}
+        return AWSResponse("https://refused.invalid", status, {}, None), answer

@@ -33,6 +33,12 @@ def filled(value: Any, known: dict[str, Any]) -> Any:
     return known.get(value, value) if isinstance(value, str) else value
 
 
+def numbered(arguments: dict[str, Any], number: str) -> dict[str, Any]:
+    """Arguments with a number in the place of each `#`."""
+    asked: dict[str, Any] = json.loads(json.dumps(arguments).replace("#", number))
+    return asked
+
+
 def said(answer: Any) -> str:
     return json.dumps(answer.structured_content or answer.content[0].text)
 
@@ -78,8 +84,8 @@ class Stripped:
     wrong: list[str] = field(default_factory=list)
     _number: int = 0
 
-    async def strip(self, tool: str, arguments: dict[str, Any]) -> None:
-        """Record one good run and its undo, then refuse each operation of both."""
+    async def strip(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Record one good run and its undo, then refuse each operation of both; the good run."""
         sent = self.watched.sessions.sent
         asked, start = self._anew(arguments), len(sent)
         whole = await self._call(tool, asked)
@@ -108,6 +114,7 @@ class Stripped:
         self._compare(services, "one of the undos")
         await self._unverified(tool, self._anew(arguments), len(calls) - len(verified))
         self._compare(services, "what was not verified")
+        return whole
 
     async def _while_planned_made_and_read(
         self, tool: str, asked: dict[str, Any], operations: list[str], whole: dict[str, Any]
@@ -146,12 +153,19 @@ class Stripped:
         self._made = made["change_id"]
 
     async def _while_undone(self, operations: list[str]) -> None:
-        """Refuse each operation in turn to the undo, which goes on as well."""
-        asked = {"change_id": self._made}
+        """Refuse each operation in turn to the undo's plan and to the undo, which goes on."""
+        asked, start = {"change_id": self._made}, len(self.watched.sessions.sent)
+        plan = {**asked, "dry_run": True}
+        await self._call("undo_change", plan)
+        planning = distinct(self.watched.sessions.sent[start:])
+        for operation in planning:
+            told, _ = await self._refused("undo_change", plan, operation)
+            if told is None or not names(told, operation):
+                self._note(operation, "is not named by the undo's plan", str(told))
         for operation in operations:
             told, content = await self._refused("undo_change", asked, operation)
-            if told is None:
-                continue
+            if told is None or (operation in planning and not names(told, operation)):
+                continue  # it was asked for the plan alone
             if not names(told, operation):
                 self._note(operation, "is not named by the undo", told)
             unknown = any(verdict == "UNKNOWN" for _, verdict in verdicts(content))
@@ -211,9 +225,7 @@ class Stripped:
 
     def _anew(self, arguments: dict[str, Any]) -> dict[str, Any]:
         self._number += 1
-        text = json.dumps(arguments).replace("#", str(self._number))
-        asked: dict[str, Any] = json.loads(text)
-        return asked
+        return numbered(arguments, str(self._number))
 
     def _compare(self, services: set[str], after: str) -> None:
         for kind, now in self.account(services).items():

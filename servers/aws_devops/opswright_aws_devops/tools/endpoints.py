@@ -204,7 +204,8 @@ def _plan(a: Aws, request: Request, layout: Layout) -> ChangePlan:
         wanted.append(Action(verb="create", type=GROUP, name=group, detail=detail))
         here = [{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": "group-name", "Values": [group]}]
         for found in a.pages("ec2", "describe_security_groups", "SecurityGroups", Filters=here):
-            request.claim(f"security group {found['GroupId']}", tags_of(found.get("Tags")))
+            what = f"security group {group} ({found['GroupId']})"
+            request.claim(what, tags_of(found.get("Tags")))
     for service in layout.offered:
         detail = (
             f"route in {len(layout.table_ids)} route tables"

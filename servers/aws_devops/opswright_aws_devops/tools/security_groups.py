@@ -76,7 +76,8 @@ def _plan(a: Aws, request: Request, vpc_id: str, app_port: int, database_port: i
     here = [{"Name": "vpc-id", "Values": [vpc_id]}]
     for group in a.pages("ec2", "describe_security_groups", "SecurityGroups", Filters=here):
         if group["GroupName"] in names:
-            request.claim(f"security group {group['GroupId']}", tags_of(group.get("Tags")))
+            what = f"security group {group['GroupName']} ({group['GroupId']})"
+            request.claim(what, tags_of(group.get("Tags")))
     known = known_parts(a, request, [KIND])
     return ChangePlan(
         summary=f"Create the security groups of {request.name} in {vpc_id}",

@@ -150,7 +150,10 @@ def _plan(
         known.append(key(DISTRIBUTION, name))
     if find_access_control(a, control):
         if tags is None and own is None:
-            raise ConflictError(f"An origin access control named {control} exists already.")
+            raise ConflictError(
+                f"The name {control!r} is taken: an origin access control of that name exists "
+                "already and was made outside opswright. Choose another name, or delete it."
+            )
         known.append(key(ACCESS_CONTROL, control))
     detail = f"for {', '.join(domains)}" if domains else "under its cloudfront.net name"
     warnings = [

@@ -1,29 +1,16 @@
-"""Each permission that a tool needs is taken away in turn: nothing passes or is orphaned."""
+"""What each tool is called with in one account with one of each thing: see `ground.lay`."""
 
-import functools
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Any
 
-import pytest
-from fastmcp import Client
-from tests.aws_devops import test_stack_permissions as stacks
-from tests.aws_devops.account import SERVICES, account
-from tests.aws_devops.conftest import Watched
-from tests.aws_devops.ground import IMAGE, lay
-from tests.aws_devops.refusing import RefusingSessions
-from tests.aws_devops.stripping import Account, Stripped, distinct, filled, names, said
-from tests.conftest import empty
-
-from opswright.router import COMMON_TOOLS
-from opswright.sandbox import Sandbox
-from opswright_aws_devops.server import create_server
-from opswright_core.settings import Settings
+from tests.aws_devops.ground import IMAGE
 
 TEMPLATE = '{"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}}'
 READS_ORDERS = [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::shop-files/*"]}]
 RELEASED = IMAGE.replace("1.0", "1.1")
 NIGHT = {"name": "night", "recurrence": "0 20 * * *", "min_size": 0, "desired": 0}
+
+NO_CAPACITY = ("InsufficientInstanceCapacity", "We currently do not have sufficient capacity.", 500)
+"""As EC2 answers it."""
 
 READS: dict[str, dict[str, Any]] = {
     "list_resources": {},
@@ -127,95 +114,67 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 
-STACKS = {tool for tool, _ in stacks.CHANGES} | {*stacks.READS, *stacks.UNDONE_BY_NOTHING}
-"""Where the other emulator knows them."""
+PARTS: dict[str, tuple[tuple[str, str], ...]] = {
+    "create_network": (("ec2:vpc", "blog"),),
+    "create_security_groups": (
+        ("ec2:security-group", "blog-lb"), ("ec2:security-group", "blog-app"),
+        ("ec2:security-group", "blog-db"),
+    ),
+    "create_vpc_endpoints": (("ec2:security-group", "blog-endpoints"),),
+    "create_flow_logs": (
+        ("iam:role", "blog-flow-logs"), ("logs:log-group", "/opswright/flow-logs/blog"),
+    ),
+    "create_database": (("rds:db", "blog"), ("rds:subgrp", "blog")),
+    "create_aurora_cluster": (
+        ("rds:cluster", "blog-#"), ("rds:db", "blog-#-1"), ("rds:db", "blog-#-2"),
+        ("rds:subgrp", "blog-#"),
+    ),
+    "restore_database": (("rds:cluster", "copy-#"), ("rds:db", "copy-#-1")),
+    "create_load_balancer": (("elb:loadbalancer", "blog"), ("elb:targetgroup", "blog")),
+    "create_web_tier": (
+        ("autoscaling:group", "blog"), ("ec2:launch-template", "blog"),
+        ("iam:instance-profile", "blog"), ("iam:role", "blog"),
+    ),
+    "create_instance": (("iam:instance-profile", "blog"), ("iam:role", "blog")),
+    "create_bucket": (("s3:bucket", "blog-files"),),
+    "create_static_website": (
+        ("cloudfront:origin-access-control", "blog-site"), ("s3:bucket", "blog-site"),
+    ),
+    "create_hosted_zone": (("route53:hostedzone", "blog.example"),),
+    "create_queue": (("sqs:queue", "blog"), ("sqs:queue", "blog-dead-letters")),
+    "create_topic": (("sns:topic", "blog"),),
+    "create_container_repository": (("ecr:repository", "blog"),),
+    "create_service_role": (("iam:role", "blog"),),
+    "create_container_service": (
+        ("ecs:cluster", "blog"), ("elb:targetgroup", "blog-tasks"),
+        ("iam:role", "blog-execution"), ("logs:log-group", "/ecs/blog"),
+    ),
+    "create_function": (
+        ("events:rule", "blog"), ("iam:role", "blog"), ("lambda:function", "blog"),
+        ("logs:log-group", "/aws/lambda/blog"),
+    ),
+    "create_api": (
+        ("apigateway:http-api", "blog"), ("logs:log-group", "/aws/apigateway/blog"),
+    ),
+    "create_private_api": (("apigateway:rest-api", "blog"),),
+}  # fmt: skip
+"""What each makes under a name that somebody else may have: see test_taken_names.py."""
 
-
-@dataclass
-class Ground:
-    """An account with one of each thing to change, all that it holds, and a client."""
-
-    watched: Watched
-    known: dict[str, Any]
-    read: Account
-    holds: dict[str, list[Any]]
-
-
-@pytest.fixture(scope="module")
-async def ground(
-    emulator: Sandbox, _clients: Callable[[str], Any], tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Ground]:
-    """A server whose calls can be refused, in an account with one of each; made once."""
-    folder = tmp_path_factory.mktemp("ground")
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in emulator.environment().items():
-            environment.setenv(name, value)
-        empty(emulator)
-        settings = Settings(
-            allow_writes=True, approvals="auto", mind="skills", state_dir=folder / "state",
-            toolsets=frozenset({"all"}),
-        )  # fmt: skip
-        server, sessions = create_server(settings), RefusingSessions()
-        server.opswright_runtime.aws_sessions = sessions  # type: ignore[attr-defined]
-        async with Client(server) as client:
-            watched = Watched(client, sessions=sessions)
-            known = await lay(watched, _clients, folder)
-            read = functools.partial(account, _clients)
-            yield Ground(watched, known, read, read(SERVICES))
-
-
-@pytest.fixture
-def at_it(emulator: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment points at the emulator, with what is in it."""
-    for name, value in emulator.environment().items():
-        monkeypatch.setenv(name, value)
-
-
-async def test_every_tool_is_stripped_of_its_permissions(ground: Ground) -> None:
-    tools = {tool.name for tool in await ground.watched.client.list_tools()} - COMMON_TOOLS
-    assert tools == {*READS, *OFFLINE, *CHANGES, *STACKS}
-
-
-async def refused(ground: Ground, tool: str, operations: list[str]) -> tuple[list[str], Any, str]:
-    """Refuse operations to a read: those it tried, what it answers, and that in words."""
-    sessions, arguments = ground.watched.sessions, filled(READS[tool], ground.known)
-    start = len(sessions.denied)
-    sessions.refused.update(dict.fromkeys(operations, 0))
-    answer = await ground.watched.client.call_tool(tool, arguments, raise_on_error=False)
-    sessions.refused.clear()
-    return distinct(sessions.denied[start:]), answer.structured_content or {}, said(answer)
-
-
-@pytest.mark.usefixtures("at_it")
-@pytest.mark.parametrize("tool", READS)
-async def test_what_a_read_may_not_see_is_named_and_never_passes(ground: Ground, tool: str) -> None:
-    sent = ground.watched.sessions.sent
-    silent: list[tuple[str, str]] = []
-    start = len(sent)
-    await ground.watched.call(tool, **filled(READS[tool], ground.known))
-    left = distinct(sent[start:])
-    while left:
-        denied, content, told = await refused(ground, tool, left if tool in OF_MANY else left[:1])
-        checks = [*content.get("checks", []), *content.get("readiness", [])]
-        unknown = any(c["verdict"] == "UNKNOWN" for c in checks)
-        if content.get("verdict") == "PASS" and not unknown:
-            silent.append((f"{denied} passed", told[:300]))
-        silent += [(o, told) for o in denied if not names(told, o)]
-        # What depends on an answer that was refused is not asked for before it is allowed.
-        left = [o for o in left if o not in denied] if denied else []
-    assert start < len(sent)
-    assert silent == [], "\n".join(map(str, silent))
-
-
-@pytest.mark.usefixtures("at_it")
-@pytest.mark.parametrize("tool", CHANGES)
-async def test_a_change_without_one_of_its_permissions_leaves_no_trace(
-    ground: Ground, tool: str
-) -> None:
-    stripped = Stripped(ground.watched, ground.read, ground.holds)
-    try:
-        await stripped.strip(tool, filled(CHANGES[tool], ground.known))
-    finally:
-        if stripped.wrong:
-            ground.holds = ground.read(SERVICES)  # the next is to blame for its own alone
-    assert stripped.wrong == [], "\n".join(stripped.wrong)
+LACKING: list[tuple[str, str, tuple[str, str, int], str]] = [
+    ("create_instance", "ec2:RunInstances", NO_CAPACITY, "another availability zone"),
+    ("resize_instance", "ec2:StartInstances", NO_CAPACITY, "another availability zone"),
+    ("create_network", "ec2:CreateVpc", ("VpcLimitExceeded", "5 of 5", 400), "Service Quotas"),
+    (
+        "create_network", "ec2:AllocateAddress", ("AddressLimitExceeded", "5 of 5", 400),
+        "Service Quotas",
+    ),
+    (
+        "create_database", "rds:CreateDBInstance",
+        ("InsufficientDBInstanceCapacity", "none in eu-west-1a", 400), "another availability zone",
+    ),
+    (
+        "create_container_repository", "ecr:CreateRepository",
+        ("LimitExceededException", "too many", 400), "Service Quotas",
+    ),
+]  # fmt: skip
+"""What AWS may lack: the tool, the operation and how it is answered, and what is to be said."""
