@@ -25,7 +25,8 @@ async def odd(ask: Any) -> Any:
     [
         {"tag": 'a\nb=say "hi"\tnow'}, {"tag": "a\nb"}, {"tag": "Owner=Ünï côde"},
         {"tag": "long=" + "x" * 80}, {"tag": "sign=---"}, {"attribute": "rate=1.5"},
-        {"attribute": "on=true"}, {"attribute": "off=False"}, {"attribute": "n=3"},
+        {"attribute": "on=true"}, {"attribute": "on=true", "id": "odd"},
+        {"attribute": "off=False"}, {"attribute": "n=3"},
         {"attribute": "n"},
     ],
     ids=str,
@@ -38,7 +39,9 @@ async def test_odd_tags_and_attributes_are_found(odd: Any, asked: dict[str, str]
 @pytest.mark.parametrize(
     "asked",
     [{"tag": "Owner=Uni code"}, {"tag": "long=" + "x" * 79}, {"attribute": "rate=1"},
-     {"status": "say"}, {"attribute": "n=33"}, {"tag": "owner"}],
+     {"status": "say"}, {"attribute": "on=1"}, {"attribute": "n=true"}, {"attribute": "off=0"},
+     {"attribute": "on=1", "id": "odd"}, {"attribute": "n=true", "id": "odd"},
+     {"attribute": "n=33"}, {"tag": "owner"}],
     ids=str,
 )  # fmt: skip
 async def test_what_shares_words_but_not_the_value_is_left_out(odd: Any, asked: Any) -> None:

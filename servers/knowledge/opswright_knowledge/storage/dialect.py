@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import Connection, Engine, Executable, Select, Subquery, Table
+from sqlalchemy import ColumnElement, Connection, Engine, Executable, Select, Subquery, Table
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -90,6 +90,9 @@ class Dialect(Protocol):
         self, connection: Connection, phrases: Sequence[Sequence[str]], *, begun: bool
     ) -> Select[Any]:
         """The `number` of each resource with every phrase; if `begun`, its last word may go on."""
+
+    def is_boolean(self, within: Any, name: str) -> ColumnElement[bool]:
+        """Whether what a JSON object holds under a name is true or false; may be NULL for no."""
 
     def explain(self, exc: Exception) -> OpswrightError:
         """Turn a driver's error into one that says what to do."""

@@ -223,7 +223,7 @@ class Memories:
         asked = select(c.number, c.agent, c.memory_id).where(
             self._unit.own(memories), c.expires_at <= self._unit.now
         )
-        rows = self._connection.execute(asked).all()
+        rows = self._connection.execute(asked.order_by(c.expires_at, c.number)).all()
         if dry_run:
             return len(rows)
         gone: Operation = "expired"

@@ -210,6 +210,7 @@ class Messages:
                 (a.namespace == m.namespace) & (a.message_id == m.message_id),
             )
             .where(self._unit.own(messages), a.at < before)
+            .order_by(m.revision)
         )
         readers: dict[tuple[str, str, str], set[str]] = {}
         for message_id, sender, recipient, reader in self._connection.execute(asked):

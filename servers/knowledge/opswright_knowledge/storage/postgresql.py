@@ -5,7 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Executable,
+    Table,
+    create_engine,
+    event,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -140,6 +151,10 @@ class PostgreSQL(PostedWords):
     def insert(self, table: Table) -> Any:
         """PostgreSQL's own insert."""
         return insert(table)
+
+    def is_boolean(self, within: Any, name: str) -> ColumnElement[bool]:
+        """By its type."""
+        return func.json_typeof(within[name]) == "boolean"
 
     def explain(self, exc: Exception) -> OpswrightError:
         """Turn a driver's error into one that says what to do."""

@@ -5,7 +5,7 @@ or a neighbour, by number; the rest in the order of its keys.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -26,6 +26,7 @@ from sqlalchemy import cast as sql_cast
 from opswright_core.canonical import canonical_json
 from opswright_core.errors import BadInputError
 from opswright_knowledge.records import Counts, Resource
+from opswright_knowledge.storage.dialect import Dialect
 from opswright_knowledge.storage.full_text import has_words
 from opswright_knowledge.storage.lookup import looked_up
 from opswright_knowledge.storage.schema import (
@@ -80,7 +81,7 @@ class ResourceSearch:
         if tag is not None:
             fits += self._has_tag(tag) if is_tag_alone else [self._tagged(tag)]
         if attribute is not None:
-            fits.append(_with_attribute(attribute))
+            fits.append(_with_attribute(attribute, self._unit.dialect))
         words = self._phrases(query, _as_told(tag), _as_told(attribute, path=True), status)
         order: tuple[ColumnElement[Any], ...] = _KEY
         source: Any = resources
@@ -251,29 +252,28 @@ def _as_told(pair: str | None, *, path: bool = False) -> str | None:
     key, equals, value = pair.partition("=")
     if path:
         key = key.split(".")[-1]
-        if value.lower() in {"true", "false"}:
-            value = ""  # may be kept as 1 and 0
     return canonical_json({key: value} if equals else key)
 
 
-def _with_attribute(text: str) -> ColumnElement[bool]:
+def _with_attribute(text: str, dialect: Dialect) -> ColumnElement[bool]:
     """Whether an attribute is there, or has a value: `size`, `size=3`, `network.public=true`.
 
-    A name with dots is looked for as it stands and as a path into objects.
+    A name with dots is looked for as it stands and as a path into objects, step by step, since a
+    path as a whole is quoted wrongly.
     """
     name, equals, value = text.partition("=")
-    paths = {(name,), tuple(name.split("."))}
-    found = [_at(path) for path in sorted(paths)]
-    if not equals:
-        return or_(*(one.is_not(None) for one in found))
-    # SQLite reads JSON's true and false as 1 and 0, PostgreSQL as these words.
-    meant = {"true": ("true", "1"), "false": ("false", "0")}.get(value.lower(), (value,))
-    return or_(*(sql_cast(one, String).in_(meant) for one in found))
-
-
-def _at(path: Sequence[str]) -> ColumnElement[Any]:
-    """What an attribute holds, as text; step by step, since a path as a whole is quoted wrongly."""
-    inner: Any = resources.c.attributes
-    for name in path:
-        inner = inner[name]
-    return cast(ColumnElement[Any], inner.as_string())
+    fits = []
+    for *steps, last in sorted({(name,), tuple(name.split("."))}):
+        within: Any = resources.c.attributes
+        for step in steps:
+            within = within[step]
+        held = within[last].as_string()
+        is_boolean = dialect.is_boolean(within, last)
+        if not equals:
+            fits.append(held.is_not(None))
+        elif value.lower() in {"true", "false"}:  # which SQLite reads as 1 and 0
+            read = sql_cast(held, String).in_((value.lower(), str(int(value.lower() == "true"))))
+            fits.append(or_(and_(is_boolean, read), sql_cast(held, String) == value))
+        else:
+            fits.append(and_(sql_cast(held, String) == value, ~func.coalesce(is_boolean, False)))
+    return or_(*fits)

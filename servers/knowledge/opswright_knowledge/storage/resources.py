@@ -115,6 +115,7 @@ class Resources:
         asked = select(c.type, c.id, c.number).where(
             self._unit.own(resources), c.deleted_at < before
         )
+        asked = asked.order_by(c.deleted_at, c.number)
         rows = [dict(row) for row in self._connection.execute(asked).mappings()]
         if rows and not dry_run:
             pruned: Operation = "pruned"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
     Executable,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Select,
     Subquery,
     Table,
+    func,
     select,
     text,
 )
@@ -164,6 +166,10 @@ class SQLite:
         star = " *" if begun else ""
         match = " AND ".join(f'"{" ".join(phrase)}"{star}' for phrase in phrases)
         return _matching("resource_words", match)
+
+    def is_boolean(self, within: Any, name: str) -> ColumnElement[bool]:
+        """By its type: its value reads as 1 or 0."""
+        return func.json_type(within, f'$."{name}"').in_(("true", "false"))
 
     def explain(self, exc: Exception) -> OpswrightError:
         """Turn a driver's error into one that says what to do."""
