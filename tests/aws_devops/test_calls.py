@@ -96,6 +96,45 @@ async def test_what_does_not_fit_comes_with_the_cursor(agent: Any, client_of: Cl
     assert calls > 2
 
 
+async def test_one_huge_answer_without_pages_is_shortened_and_kept_whole(
+    agent: Any, client_of: Clients
+) -> None:
+    ec2, ssm = client_of("ec2"), client_of("ssm")
+    for _ in range(200):
+        ec2.allocate_address(Domain="vpc")
+    steps = [{"action": "aws:sleep", "name": f"s{n}", "inputs": {"Duration": "P1D"}}
+             for n in range(900)]  # fmt: skip
+    document = json.dumps({"schemaVersion": "0.3", "mainSteps": steps})
+    ssm.create_document(Name="long", DocumentType="Automation", Content=document)
+    for one in (asked("ec2", "DescribeAddresses"), asked("ssm", "GetDocument", Name="long")):
+        answer = await agent.call("read_aws", **one)
+        assert size_bytes(answer) <= BUDGET_BYTES
+        assert answer["cursor"] is None
+        (kept,) = await agent.client.read_resource(answer["shortened"]["whole"])
+        whole = json.loads(kept.text)["data"]
+        assert len(whole.get("Addresses", range(200))) == 200
+        assert whole.get("Content", document) == document
+    few = await agent.call(
+        "read_aws", **asked("ec2", "DescribeAddresses"), query="Addresses[].AllocationId"
+    )
+    assert ("shortened" in few, len(few["data"])) == (False, 200)
+
+
+async def test_a_huge_answer_to_a_change_says_what_was_left_out(agent: Any) -> None:
+    asked_for = asked(
+        "ec2", "RunInstances", ImageId="ami-12c6146b", MinCount=40, MaxCount=40,
+        InstanceType="t3.micro",
+    )  # fmt: skip
+    change = await agent.call("change_aws", **asked_for)
+    assert size_bytes(change) <= BUDGET_BYTES
+    shown = len(change["outputs"]["answer"]["Instances"])
+    assert shown < 40
+    assert f"Instances: {shown} of 40 shown" in change["outputs"]["left_out"]
+    assert change["outputs"]["left_out"][-1].startswith("read_aws reads")
+    again = await agent.call("get_change", change_id=change["change_id"])
+    assert again["outputs"]["left_out"] == change["outputs"]["left_out"]
+
+
 @pytest.mark.parametrize("cursor", ["x", "bm9wZQ==", "W3siTmV4dFRva2VuIjogMX0sIC0xXQ=="])
 async def test_a_made_up_cursor_is_refused(agent: Any, cursor: str) -> None:
     said = await agent.refused("read_aws", **asked("ec2", "DescribeVpcs"), cursor=cursor)
@@ -191,7 +230,7 @@ async def test_an_object_is_shown_as_text_or_as_size_and_digest(
     digest = hashlib.sha256(bodies["binary"]).hexdigest()
     assert shown["binary"] == {"size_bytes": 16, "sha256": digest}
     assert shown["long"]["first_bytes"] == 1 << 20
-    assert len(shown["long"]["text"]) <= 8_000
+    assert len(shown["long"]["text"]) < BUDGET_BYTES
 
 
 async def test_a_change_says_what_it_sends_where_and_that_it_cannot_be_undone(

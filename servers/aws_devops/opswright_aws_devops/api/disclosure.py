@@ -12,8 +12,9 @@ from typing import Any
 from opswright_core.redact import MASK, redact
 from opswright_core.text import clean
 
-TEXT_CHARACTERS = 8_000
-"""A text longer than this is cut; policies and templates fit."""
+TEXT_CHARACTERS = 1_048_576
+"""A text longer than this is cut. The largest templates and documents fit: what is too long for an
+answer is kept whole beside it."""
 
 STREAM_BYTES = 1_048_576
 """Of a streamed body at most this is read."""

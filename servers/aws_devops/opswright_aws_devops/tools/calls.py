@@ -64,6 +64,7 @@ class AwsChange(BaseModel):
     service: str
     operation: str
     answer: Any
+    left_out: list[str] = Field(default_factory=list, description="Of an answer too long to keep")
 
 
 @read_tool(toolset="api")
@@ -300,8 +301,7 @@ def _apply(
         made = made_since(before, look, lambda at: _read(a, operation, at)) if look else None
         if made is None:
             return None
-        said, _ = trim({"found": shown(made, None)}, KEPT_BYTES)
-        return {"answer": said, "request_id": ""}
+        return {**_kept({"found": shown(made, None)}), "request_id": ""}
 
     def send() -> dict[str, Any]:
         try:
@@ -311,8 +311,7 @@ def _apply(
                 return made
             raise
         request = answer.get("ResponseMetadata", {}).get("RequestId", "")
-        said, _ = trim(_shower(operation, ready)(answer), KEPT_BYTES)
-        return {"answer": said, "request_id": request}
+        return {**_kept(_shower(operation, ready)(answer)), "request_id": request}
 
     def undo(result: dict[str, Any]) -> list[UndoStep]:
         inverse = inverse_of(operation, ready, result["answer"])
@@ -328,7 +327,19 @@ def _apply(
     result: dict[str, Any] = rec.step(
         name, send, undo=undo, resource=resource, find=find_made if look else None
     )
-    return AwsChange(service=operation.service, operation=operation.name, answer=result["answer"])
+    return AwsChange(
+        service=operation.service,
+        operation=operation.name,
+        answer=result["answer"],
+        left_out=result.get("left_out", []),
+    )
+
+
+def _kept(answer: dict[str, Any]) -> dict[str, Any]:
+    """What the journal keeps of an answer, and what of it was too long."""
+    said, lost = trim(answer, KEPT_BYTES)
+    rest = [*lost, "read_aws reads what there is by now"] if lost else []
+    return {"answer": said, "left_out": rest}
 
 
 def _looked(
