@@ -1,4 +1,4 @@
-"""Promises that every tool keeps: without a permission, and where a name is taken.
+"""Promises that every tool keeps: short of a permission or a name, and asked for what cannot be.
 
 Names come first: to what is made anew, the emulator gives the tags of what bore its name before.
 """
@@ -12,6 +12,7 @@ from tests.aws_devops.asked import CHANGES, LACKING, OF_MANY, OFFLINE, PARTS, RE
 from tests.aws_devops.conftest import Ground
 from tests.aws_devops.namesakes import NAMESAKES, namesake
 from tests.aws_devops.refusing import DENIED
+from tests.aws_devops.strange import STRANGE
 from tests.aws_devops.stripping import (
     Stripped,
     distinct,
@@ -82,6 +83,22 @@ async def test_a_name_that_is_somebody_elses_is_refused_before_anything_is_made(
             wrong.append(f"{type_} {name}: {told[:400]}")
         if written := [call for call in sessions.sent[start:] if writes(call)]:
             wrong.append(f"{type_} {name}: sent {written}")
+    assert wrong == [], "\n".join(wrong)
+
+
+@pytest.mark.usefixtures("at_it")
+async def test_what_no_call_can_mean_is_refused_with_what_to_do_and_nothing_is_sent(
+    ground: Ground,
+) -> None:
+    wrong, sessions = [], ground.watched.sessions
+    for tool, strange, advice in STRANGE:
+        asked = numbered(filled({**CHANGES[tool], **strange}, ground.known), "0")
+        start = len(sessions.sent)
+        answer = await ground.watched.client.call_tool(tool, asked, raise_on_error=False)
+        if not answer.is_error or advice not in answer.content[0].text:
+            wrong.append(f"{tool} {strange}: {said(answer)[:400]}")
+        if written := [call for call in sessions.sent[start:] if writes(call)]:
+            wrong.append(f"{tool} {strange}: sent {written}")
     assert wrong == [], "\n".join(wrong)
 
 

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 from opswright_aws_devops.lookup import must_exist
 from opswright_core.aws import Aws
+from opswright_core.errors import BadInputError
 
 _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
     r"(?P<repository>[a-z0-9._/-]+?)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
+
+_REFERENCE = re.compile(r"[\w][\w./:@+-]*")
+"""What an image reference may hold: host, port, path, tag and digest."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,15 @@ def is_pinned(image: str) -> bool:
 
 
 def about_image(a: Aws, image: str) -> list[str]:
-    """What is to be known of an image. Raises NotFoundError for one missing from our ECR."""
+    """What is to be known of an image.
+
+    Raises BadInputError for what is no image, NotFoundError for one missing from our ECR.
+    """
+    if not _REFERENCE.fullmatch(image) or not image.isascii():
+        raise BadInputError(
+            f"image {image!r} is no image: name it like repository:1.4.2, or by its digest as "
+            "repository@sha256:…"
+        )
     found, said = ecr_image(image), []
     if found is None:
         said.append(f"{image} is not in ECR: it is pulled through the internet at each start.")

@@ -77,8 +77,8 @@ def create_function(
         security_group_ids=security_group_ids, function_url=function_url, schedule=schedule,
         queue_arn=queue_arn, log_days=log_retention_days,
     )  # fmt: skip
-    _check(wanted)
     a = aws(target)
+    _check(wanted, a.region)
     found = find_code(a, code)
     _check_runtime(a, wanted, is_image=found.is_image)
     own = [statement.as_policy() for statement in statements]
@@ -99,7 +99,7 @@ def create_function(
     )
 
 
-def _check(wanted: Wanted) -> None:
+def _check(wanted: Wanted, region: str) -> None:
     refuse_secrets(wanted.environment, "give its ARN in secrets; the code reads it")
     if twice := sorted({*wanted.environment} & {*wanted.secrets}):
         raise BadInputError(f"{', '.join(twice)} is in environment and in secrets; choose one.")
@@ -111,6 +111,11 @@ def _check(wanted: Wanted) -> None:
     ):
         if arn and (arn.count(":") != 5 or arn.split(":")[2] not in services):
             raise BadInputError(f"{arn!r} is no ARN of {' or '.join(services)}.")
+        if arn and arn.split(":")[3] != region:
+            raise BadInputError(
+                f"{arn} is in {arn.split(':')[3]}: Lambda takes queues and topics of its own "
+                f"region, {region}, alone."
+            )
     if wanted.dead_letter_arn and wanted.dead_letter_arn.endswith(".fifo"):
         raise BadInputError(
             f"dead_letter_arn {wanted.dead_letter_arn}: Lambda takes no FIFO here; give a standard "

@@ -21,6 +21,7 @@ from opswright_aws_devops.databases.parts import (
     undo_database,
     wait_available,
 )
+from opswright_aws_devops.networking.placement import place
 from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
 from opswright_aws_devops.tools.aurora import known_members
 from opswright_core.aws import HERE, Aws, AwsTarget, Target
@@ -152,8 +153,10 @@ def _design(
             f"{source.id} does not tell where to restore to (it is gone, or has none): give "
             f"{', '.join(missing)}."
         )
-    if load_subnet_group(a, group) is None:
+    subnets = load_subnet_group(a, group)
+    if subnets is None:
         raise BadInputError(f"There is no DB subnet group {group!r}; give another.")
+    place(a, [one["SubnetIdentifier"] for one in subnets["Subnets"]], groups, least_azs=1)
     count = max(1, len(members)) if source.kind == "cluster" else 0
     return Design(
         source, point, group, groups, class_, [f"{name}-{n}" for n in range(1, count + 1)]
