@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from fastmcp import Client
 from tests.core.processes import free_port
@@ -124,6 +125,32 @@ async def test_a_database_that_cannot_be_reached_is_named_without_its_password(
     assert "cannot be used" in told
     assert "Check that it runs and can be reached from here" in told
     assert "hidden" not in told
+
+
+async def test_a_database_that_is_read_only_or_not_whole_is_read_as_far_as_it_goes(
+    settings: Settings, postgres_url: str
+) -> None:
+    name = postgres_url.rpartition("/")[2]
+    record = ("record_resources", {"resources": [{"type": "t", "id": "i", "tags": {"a": "b"}}]})
+
+    async def said(tool: str, arguments: Any) -> str:
+        async with Client(create_server(settings, postgres_url)) as client:
+            await client.call_tool("find_resources", {})  # a connection that was read with
+            result = await client.call_tool(tool, arguments, raise_on_error=False)
+        return str(result.content[0].text)
+
+    def command(statement: str) -> None:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(statement)
+
+    await said(*record)
+    command(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    assert '"id":"i"' in await said("find_resources", {"tag": "a=b"})
+    told = await said("set_context", {"scope": "s", "key": "k", "value": 1})
+    assert "Nothing was written: it is a standby, or was set read-only" in told
+    command("BEGIN READ WRITE; DROP TABLE resource_tags; COMMIT")
+    assert "are not as this server left them" in await said("find_resources", {"tag": "a=b"})
+    assert '"id":"i"' in await said("find_resources", {})
 
 
 async def test_a_missing_driver_names_the_command_that_installs_it(

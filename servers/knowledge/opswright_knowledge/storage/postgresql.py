@@ -50,11 +50,16 @@ FOR_THESE_VALUES = {"plan_cache_mode": "force_custom_plan"}
 by a key, and has a thousand rows."""
 
 _ADVICE = {
-    "25006": "Nothing was written: this server is a read-only standby. Name the primary in "
-    "OPSWRIGHT_KNOWLEDGE_URL.",
+    "25006": "Nothing was written: it is a standby, or was set read-only "
+    "(default_transaction_read_only), as when its disk is nearly full. Name the primary in "
+    "OPSWRIGHT_KNOWLEDGE_URL, or mend that.",
     "28": "Correct the user and password in OPSWRIGHT_KNOWLEDGE_URL.",
     "3D000": "Create the database (createdb), or correct its name in OPSWRIGHT_KNOWLEDGE_URL.",
     "42501": "Grant the user CREATE and USAGE on the schema and all rights on its tables.",
+    "42P01": "Its tables are not as this server left them. Restore a backup, or name another "
+    "database in OPSWRIGHT_KNOWLEDGE_URL.",
+    "42703": "Its tables are not as this server left them. Restore a backup, or name another "
+    "database in OPSWRIGHT_KNOWLEDGE_URL.",
     "54": "Nothing was written. The names in a record (its type and id, a tag's key, a relation) "
     "are too long together for an index of PostgreSQL; shorten them.",
     "53100": "Nothing was written. Free space on the database's disk and try again.",
@@ -98,6 +103,7 @@ class PostgreSQL(PostedWords):
             pool_pre_ping=True,
         )
         event.listen(engine, "begin", _plan_by_index)
+        event.listen(engine, "checkin", _as_the_database_says)
         return engine
 
     def lane(self, namespace: str) -> str:
@@ -183,3 +189,9 @@ def _plan_by_index(connection: Connection) -> None:
     settings = {**BY_INDEX, **FOR_THESE_VALUES} if reads else BY_INDEX
     each = (f"SET LOCAL {name} = {value}" for name, value in settings.items())
     connection.exec_driver_sql("; ".join(each))
+
+
+def _as_the_database_says(driver: Any, _: Any) -> None:
+    """Of a connection that was used to read, SQLAlchemy makes one that writes in any case."""
+    if driver is not None:
+        driver.read_only = None
