@@ -1,5 +1,6 @@
 """Exports of what exists: deployed elsewhere, they make it again; nothing is lost in silence."""
 
+import ast
 import json
 import re
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.aws_devops.conftest import Agent
-from tests.aws_devops.terraform_schemas import faults
+from tests.aws_devops.terraform_schemas import blocks_of, faults
 from tests.aws_devops.test_export_script import (
     build,
     differences,
@@ -135,6 +136,37 @@ async def test_what_is_outside_of_the_choice_is_a_parameter(
     assert list(parsed(tagged)["Resources"]) == ["JobsQueue"]
     (given,) = parsed(tagged)["Parameters"].values()
     assert given["Default"].endswith(":dead")
+
+
+INJECTING = {
+    "hcl": '"}\nresource "null_resource" "x" {}\n',
+    "interpolated": '${file("/etc/passwd")} %{if true}',
+    "python": "'); __import__('os').system('id') #",
+    "yaml": "x: !Sub '${AWS::AccountId}'\n- &a *a",
+    "json": '\\", "Type": "AWS::IAM::User"',
+    "unicode": "\u00fcber \U0001f600",
+}
+
+
+async def test_a_value_that_would_inject_stays_a_value_in_every_format(
+    agent: Agent, client_of: Callable[[str], Any], tmp_path: Path
+) -> None:
+    tags = [{"Key": key, "Value": value} for key, value in INJECTING.items()]
+    made = client_of("ec2").create_vpc(
+        CidrBlock="10.7.0.0/16", TagSpecifications=[{"ResourceType": "vpc", "Tags": tags}]
+    )
+    chosen = {"resource_ids": [made["Vpc"]["VpcId"]]}
+    template, _ = await export(agent, tmp_path / "a.yaml", **chosen)
+    (vpc,) = parsed(template)["Resources"].values()
+    assert {tag["Key"]: tag["Value"] for tag in vpc["Properties"]["Tags"]} == INJECTING
+    script, _ = await export(agent, tmp_path / "a.py", format="boto3", **chosen)
+    constants = {n.value for n in ast.walk(ast.parse(script)) if isinstance(n, ast.Constant)}
+    assert set(INJECTING.values()) <= constants
+    terraform, _ = await export(agent, tmp_path / "a.tf", format="terraform", **chosen)
+    assert [kind for kind, _ in blocks_of(terraform)] == ["awscc_ec2_vpc"]
+    for value in INJECTING.values():
+        text = json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+        assert f"value = {text}\n" in terraform
 
 
 async def test_a_web_tier_is_exported_without_its_user_data(
