@@ -16,7 +16,7 @@ from opswright_core.recorder import Recorder
 from opswright_core.runtime import Runtime, runtime
 from opswright_core.standing import in_the_way, standing_changes, undo_change_scope
 from opswright_core.tools import destructive_tool, read_tool
-from opswright_core.undo import UndoHandler, UndoStep
+from opswright_core.undo import UndoHandler, UndoStep, tell_waiting
 from opswright_core.verdicts import Check
 
 SETTLE_SECONDS = 15.0
@@ -120,6 +120,7 @@ def undo_change(change_id: ChangeId) -> Work[Undone]:
 
     def apply(rec: Recorder) -> Undone:
         _refuse_under_way(rt, change_id)
+        tell_waiting.set(rec.waits)
         for number, step in enumerate(steps):
             rec.step(f"{number}: {step.description}", functools.partial(_replay, rt, step))
         _settle_inverse(rt, rec, steps)

@@ -246,7 +246,10 @@ def fold(change_id: str, events: list[Event]) -> Record:
                 record.key = body.get("key")
             case "step_sent":
                 record.steps.setdefault(body["name"], {}).update(body)
+            case "waiting":
+                record.error = body["text"]
             case "step_done":
+                record.error = None
                 record.steps.setdefault(body["name"], {}).update(body, done=True)
             case "step_failed" if not body.get("in_doubt"):
                 record.steps.pop(body["name"], None)

@@ -21,6 +21,7 @@ class Recorder:
         self._runtime = rt
         self._steps = record.steps
         self._stop = stop_signal.get()
+        self._told = ""
         self.change_id = record.change_id
         self.progress = progress
         """Tell the caller what is being done, while it waits."""
@@ -130,6 +131,14 @@ class Recorder:
             self.progress(f"waiting: {what}")
             time.sleep(pause)
             pause = min(pause * 2, every_seconds)
+
+    def waits(self, why: str) -> None:
+        """Say what keeps the step under way waiting, also to those who only read the change."""
+        self._heed_stop(f"while it waits: {why}")
+        self.progress(why)
+        if why != self._told:
+            self._told = why
+            self._write("waiting", {"text": why})
 
     def reverse(self) -> None:
         """Replay the inverse of all that was done and forget it, so that a repeat starts afresh.

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from opswright_core.aws import AwsTarget, error_code, is_absent
+from opswright_core.aws import AwsTarget, error_code, is_absent, translate
 from opswright_core.verdicts import Check, Unread, attempt
 
 BUSY_CODES = frozenset(
@@ -42,6 +43,14 @@ NO_READ = "no read tells whether it took effect"
 """The evidence of a step that nothing can verify, unlike one whose read was refused."""
 
 DEADLINE_SECONDS = 1200.0
+
+TOLD_SECONDS = 0.5
+"""A wait that has come to pauses of this length is told: what is busy may be so for good."""
+
+tell_waiting: ContextVar[Callable[[str], None]] = ContextVar(
+    "opswright_tell_waiting", default=lambda _: None
+)
+"""What a replay is told to while something that is still in use keeps it waiting."""
 
 
 class UndoStep(BaseModel):
@@ -115,6 +124,8 @@ class AwsUndo:
                     break
                 if error_code(exc) not in BUSY_CODES or time.monotonic() > deadline:
                     raise
+                if pause >= TOLD_SECONDS:
+                    tell_waiting.get()(f"{step.description} waits: {translate(exc)}")
             time.sleep(pause)
             pause = min(pause * 2, 15.0)
         while args["wait_gone"] and not self._is_gone(step) and time.monotonic() < deadline:

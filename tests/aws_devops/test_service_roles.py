@@ -1,10 +1,13 @@
 """Service roles: taken by one service, allowed what was named, undone with nothing left."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fastmcp import Client
+from tests.aws_devops.conftest import Agent
 
 from opswright_aws_devops.access.roles import RoleState, ServiceRole, judge_role
 from opswright_aws_devops.access.statements import (
@@ -13,7 +16,9 @@ from opswright_aws_devops.access.statements import (
     review_statements,
     trust_policy,
 )
+from opswright_aws_devops.server import create_server
 from opswright_core.errors import BadInputError
+from opswright_core.settings import Settings
 
 Clients = Callable[[str], Any]
 
@@ -48,6 +53,27 @@ async def test_the_undo_of_a_role_leaves_nothing(agent: Any, client_of: Clients)
     change = await agent.call("create_service_role", **TASKS)
     undone = await agent.call("undo_change", change_id=change["change_id"])
     assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
+    assert roles(client_of) == []
+
+
+async def test_what_keeps_an_undo_waiting_is_told_until_it_is_removed(
+    settings: Settings, client_of: Clients
+) -> None:
+    iam = client_of("iam")
+    impatient = dataclasses.replace(settings, wait_seconds=2.0)
+    async with Client(create_server(impatient)) as client:
+        agent = Agent(client)
+        made = await agent.call("create_service_role", **TASKS)
+        allowed = document([{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}])
+        theirs = iam.create_policy(PolicyName="theirs", PolicyDocument=allowed)["Policy"]["Arn"]
+        iam.attach_role_policy(RoleName="shop-task", PolicyArn=theirs)
+        undo = await agent.call("undo_change", change_id=made["change_id"])
+        assert undo["status"] == "working"
+        assert undo["error"].startswith("delete role shop-task waits: DeleteRole: DeleteConflict")
+        assert "remove that first" in undo["error"]
+        iam.detach_role_policy(RoleName="shop-task", PolicyArn=theirs)
+        done = await agent.call("get_change", change_id=undo["change_id"], wait_seconds=50)
+        assert (done["status"], done["error"]) == ("done", None)
     assert roles(client_of) == []
 
 
