@@ -105,6 +105,10 @@ class Ranker:
                 )
         return sorted(hits, key=lambda hit: (-hit.score, hit.key))
 
+    def knows(self, text: str) -> bool:
+        """Whether some text has each word of this one."""
+        return all(self._frequency[term] for term in tokens(text))
+
     def _weights(self, terms: list[str]) -> dict[str, float]:
         """The idf of each term; one that no text uses weighs as much as the mean of the others.
 

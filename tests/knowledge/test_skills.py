@@ -72,6 +72,19 @@ RECORDS = [
             {"id": "front"},
         ),
         ("who is the owner of i-0abc12?", "tell_owner_and_dependents", {"id": "i-0abc12"}),
+        ("who owns front?", "tell_owner_and_dependents", {"id": "front"}),
+        ("who maintains the queue mail-out?", "tell_owner_and_dependents", {"id": "mail-out"}),
+        (
+            "who owns payments-api and what depends on it",
+            "tell_owner_and_dependents",
+            {"id": "payments-api"},
+        ),
+        (
+            "which version of payments-api do we have in staging",
+            "tell_deployed_version",
+            {"application": "payments-api", "environment": "staging"},
+        ),
+        ("show me what's in ap-southeast-2", "list_what_runs", {"region": "ap-southeast-2"}),
         ("which team owns sg-0abc12", "tell_owner_and_dependents", {"id": "sg-0abc12"}),
         (
             "what did the deployment agent do last time?",
@@ -229,6 +242,7 @@ def test_a_question_finds_its_skill_and_its_inputs(task: str, skill: Any, inputs
     "task",
     [
         "deploy version 2 of shop to production",
+        "remember that the payments team deploys only on Tuesdays",
         "delete the security group sg-0abc12",
         "create a load balancer named front",
         "roll back the last release",

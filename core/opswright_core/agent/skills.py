@@ -30,7 +30,7 @@ mean (`search.Ranker`), so that one name does not outweigh a short task.
 """
 
 _REMOVALS = frozenset(tokens("delete remove destroy terminate drop purge wipe"))
-_ORDERS = frozenset(("deploy", "ship", "provision", "launch"))
+_ORDERS = frozenset(("deploy", "ship", "provision", "launch", "remember"))
 _LITERALS = re.compile(
     r"(?<!\S)(?:[a-z0-9]+:/|~|\.{1,2})?/\S+"  # a path or an address
     r"|\b(?:named|called)\s+\S+|\b[\w-]+[=:]\S+"
@@ -105,13 +105,46 @@ class SkillBook:
 
         Names, paths and numbers in the task say nothing about which skill it wants. A task that
         removes is never given to a changing skill that does not speak of removing, nor one that
-        begins with an order to a skill that only looks and has no such example.
+        begins with an order to a skill that only looks and has no such example. Where none fits
+        so, what a skill that only looks takes from the task («who owns front?») is a name too.
         """
+        plain = self._ranker.rank(_LITERALS.sub(" ", task))
+        return self._covering(plain, task) or self._covering(self._beside_inputs(task), task)
+
+    def _covering(self, hits: Sequence[Hit], task: str) -> list[Hit]:
         return [
             hit
-            for hit in self._ranker.rank(_LITERALS.sub(" ", task))
+            for hit in hits
             if hit.coverage >= LEAST_COVERAGE and not _is_opposite(task, self.skills[hit.key])
         ]
+
+    def _beside_inputs(self, task: str) -> list[Hit]:
+        """How well each skill that only looks covers a task, but for the names it takes from it.
+
+        One that alone takes something of a task without any other word («what is in eu-west-1?»)
+        covers it.
+        """
+        found: list[Hit] = []
+        wordless: list[str] = []
+        for one in self.skills.values():
+            rest = self._without_names(one.inputs, task)
+            if one.risk != "read" or rest == task:
+                continue
+            words = _LITERALS.sub(" ", rest)
+            found += [hit for hit in self._ranker.rank(words) if hit.key == one.name]
+            wordless += [one.name] if not tokens(words) else []
+        if not found and len(wordless) == 1:
+            return [Hit(wordless[0], 0.0, 1.0)]
+        return sorted(found, key=lambda hit: hit.score, reverse=True)
+
+    def _without_names(self, model: type[BaseModel], task: str) -> str:
+        """A task without what a skill's inputs take from it, where that is no word of any skill."""
+        rest = task
+        for info in model.model_fields.values():
+            match = _match(info, task)
+            if match and not re.search(r"\s", match[1]) and not self._ranker.knows(match[1]):
+                rest = rest[: match.start(1)] + " " * len(match[1]) + rest[match.end(1) :]
+        return rest
 
     def choose(self, task: str) -> Skill | None:
         """The skill for a task, or None when none fits."""
@@ -165,10 +198,17 @@ def _need(model: type[BaseModel], name: str, error: Any) -> str:
     )
 
 
-def _from_text(name: str, info: Any, task: str) -> Any:
+def _match(info: Any, task: str) -> re.Match[str] | None:
+    """Where the first of an input's patterns that fits finds it in a task."""
     for mark in info.metadata:
         if isinstance(mark, FromText) and (match := re.search(mark.pattern, task, re.IGNORECASE)):
-            return match.group(1)
+            return match
+    return None
+
+
+def _from_text(name: str, info: Any, task: str) -> Any:
+    if match := _match(info, task):
+        return match.group(1)
     if match := re.search(rf"\b{re.escape(name)}\s*[=:]\s*\"?([^\s,;\"]+)", task):
         return match.group(1)
     if get_origin(info.annotation) is Literal and info.default is not PydanticUndefined:
