@@ -100,6 +100,7 @@ class Stripped:
         back = sent[middle:]
         assert undone["status"] == "done", undone
         self._compare(services, "the undo")
+        await self._unverified(tool, self._anew(arguments), len(calls) - len(verified))
         operations = [call for call in distinct(calls) if call not in self.courtesy]
         await self._while_planned_made_and_read(tool, self._anew(arguments), operations, whole)
         now = self.account(services)
@@ -112,8 +113,6 @@ class Stripped:
             last = calls.count(operation) - 1  # its first one was refused before
             await self._undone_at_once(tool, self._anew(arguments), operation, last)
         self._compare(services, "one of the undos")
-        await self._unverified(tool, self._anew(arguments), len(calls) - len(verified))
-        self._compare(services, "what was not verified")
         return whole
 
     async def _while_planned_made_and_read(
