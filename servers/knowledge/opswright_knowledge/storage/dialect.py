@@ -87,9 +87,17 @@ class Dialect(Protocol):
         """
 
     def phrased(
-        self, connection: Connection, phrases: Sequence[Sequence[str]], *, begun: bool
+        self,
+        connection: Connection,
+        phrases: Sequence[Sequence[str]],
+        *,
+        begun: bool,
+        sure: Sequence[Sequence[str]] = (),
     ) -> Select[Any]:
-        """The `number` of each resource with every phrase; if `begun`, its last word may go on."""
+        """The `number` of each resource with every phrase; if `begun`, its last word may go on.
+
+        What has a phrase of `sure` is looked at besides, so that more may be told than have those.
+        """
 
     def is_boolean(self, within: Any, name: str) -> ColumnElement[bool]:
         """Whether what a JSON object holds under a name is true or false; may be NULL for no."""

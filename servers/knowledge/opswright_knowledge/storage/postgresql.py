@@ -141,7 +141,7 @@ class PostgreSQL(PostedWords):
     def analyze(self, connection: Connection) -> None:
         """ANALYZE: autovacuum comes after a minute, and until then one row is expected of any."""
         tables = ", ".join([*metadata.tables, *WORD_TABLES])
-        connection.exec_driver_sql(f"ANALYZE {tables}")
+        connection.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {tables}")  # it waits for no VACUUM
 
     @contextmanager
     def news(self, engine: Engine) -> Iterator["_Notifications"]:

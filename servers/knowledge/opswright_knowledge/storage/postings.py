@@ -171,11 +171,23 @@ class PostedWords:
         )
 
     def phrased(
-        self, connection: Connection, phrases: Sequence[Sequence[str]], *, begun: bool
+        self,
+        connection: Connection,
+        phrases: Sequence[Sequence[str]],
+        *,
+        begun: bool,
+        sure: Sequence[Sequence[str]] = (),
     ) -> Select[Any]:
-        """The number of each resource with every phrase; if `begun`, its last word may go on."""
-        lead = min(_leads(connection, phrases, begun=begun), key=lambda one: one.share)
-        if len(phrases) == 1 and len(phrases[0]) == 1:
+        """The number of each resource with every phrase; if `begun`, its last word may go on.
+
+        Of those of `sure` it is enough that one may lead.
+        """
+        leads = [
+            *_leads(connection, phrases, begun=begun),
+            *_leads(connection, sure, begun=False),
+        ]
+        lead = min(leads, key=lambda one: one.share)
+        if not phrases or (len(phrases) == 1 and len(phrases[0]) == 1 and not sure):
             return lead.numbers
         query = " & ".join(f"({_phrase(phrase, ':*' if begun else '')})" for phrase in phrases)
         led = lead.numbers.subquery()
@@ -188,6 +200,8 @@ def _leads(
     connection: Connection, phrases: Sequence[Sequence[str]], *, begun: bool
 ) -> Iterator[_Lead]:
     """What a query may be led by: the holders of each word that stands as it is, or goes on."""
+    if not phrases:
+        return
     held = _HELD["resource_words"]
     whole = sorted({word for phrase in phrases for word in (phrase[:-1] if begun else phrase)})
     begins = sorted({phrase[-1] for phrase in phrases}) if begun else []

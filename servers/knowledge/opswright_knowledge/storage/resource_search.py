@@ -82,7 +82,8 @@ class ResourceSearch:
             fits += self._has_tag(tag) if is_tag_alone else [self._tagged(tag)]
         if attribute is not None:
             fits.append(_with_attribute(attribute, self._unit.dialect))
-        words = self._phrases(query, _as_told(tag), _as_told(attribute, path=True), status)
+        words = self._phrases(query)
+        sure = self._phrases(None, _as_told(tag), _as_told(attribute, path=True), status)
         order: tuple[ColumnElement[Any], ...] = _KEY
         source: Any = resources
         near = self._names_of(related_to) if related_to is not None else set()
@@ -95,12 +96,11 @@ class ResourceSearch:
             t = resource_tags.c
             source = resource_tags.join(resources, and_(t.namespace == c.namespace, *_same_key(t)))
             order = (t.type, t.id)
-        elif words:
-            words += self._phrases(None, type, region)
-            matching = self._matching(words, begun=query is not None and has_words(query))
+        elif words or sure:
+            matching = self._matching(words, [*sure, *self._phrases(None, type, region)])
             source = matching.join(resources, matching.c.number == c.number)
             order = (matching.c.number,)
-        narrowed = bool(fits or words)
+        narrowed = bool(fits or words or sure)
         fits += [self._unit.own(resources), c.deleted_at.is_(None)]
         if type is not None:
             fits.append(c.type == type)
@@ -133,19 +133,25 @@ class ResourceSearch:
         found = {kind: int(number) for kind, number in self._connection.execute(asked)}
         return Counts(found, complete=sum(found.values()) <= MOST_COUNTED)
 
-    def _matching(self, words: Sequence[Sequence[str]], *, begun: bool) -> Subquery:
-        """The numbers of what holds every phrase.
+    def _matching(self, words: Sequence[Sequence[str]], sure: Sequence[Sequence[str]]) -> Subquery:
+        """The numbers of what holds every phrase; those of `sure` are looked at besides.
 
-        In a query the last word of each may go on, unless many hold the words as they stand:
+        The last word of each of the query may go on, unless many hold the words as they stand:
         gathering how a common word may go on takes time in line with all that hold it.
         """
-        plain = self._phrased(words, begun=False)
-        if begun and self._unit.counted(plain, MOST_COUNTED) <= MOST_COUNTED:
-            return self._phrased(words, begun=True).subquery()
+        plain = self._phrased(words, begun=False, sure=sure)
+        if words and self._unit.counted(plain, MOST_COUNTED) <= MOST_COUNTED:
+            return self._phrased(words, begun=True, sure=sure).subquery()
         return plain.subquery()
 
-    def _phrased(self, phrases: Sequence[Sequence[str]], *, begun: bool) -> Select[Any]:
-        return self._unit.dialect.phrased(self._connection, phrases, begun=begun)
+    def _phrased(
+        self,
+        phrases: Sequence[Sequence[str]],
+        *,
+        begun: bool,
+        sure: Sequence[Sequence[str]] = (),
+    ) -> Select[Any]:
+        return self._unit.dialect.phrased(self._connection, phrases, begun=begun, sure=sure)
 
     def _phrases(self, query: str | None, *others: str | None) -> list[list[str]]:
         """What the word index must hold next to each other: each part of the query, the others."""

@@ -160,11 +160,18 @@ class SQLite:
         )
 
     def phrased(
-        self, connection: Connection, phrases: Sequence[Sequence[str]], *, begun: bool
+        self,
+        connection: Connection,
+        phrases: Sequence[Sequence[str]],
+        *,
+        begun: bool,
+        sure: Sequence[Sequence[str]] = (),
     ) -> Select[Any]:
         """The number of each resource with every phrase; if `begun`, its last word may go on."""
-        star = " *" if begun else ""
-        match = " AND ".join(f'"{" ".join(phrase)}"{star}' for phrase in phrases)
+        match = " AND ".join(
+            [f'"{" ".join(phrase)}"{" *" if begun else ""}' for phrase in phrases]
+            + [f'"{" ".join(phrase)}"' for phrase in sure]
+        )
         return _matching("resource_words", match)
 
     def is_boolean(self, within: Any, name: str) -> ColumnElement[bool]:
