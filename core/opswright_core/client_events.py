@@ -14,6 +14,7 @@ from opswright_core.errors import ThrottledError
 from opswright_core.not_yet import SPREAD_SECONDS, is_not_yet, pause_seconds
 from opswright_core.parallel import refuse_late
 from opswright_core.permissions import action_of
+from opswright_core.sent_again import makes_another
 
 CALL_SECONDS = 20.0
 """From a call's start: no attempt begins later, and no pause goes on beyond. Hosts give a tool call
@@ -70,12 +71,14 @@ class ClientEvents:
         """
         from botocore.exceptions import ClientError
 
-        if response is not None and "Error" in response[1]:
-            again = self._too_early(response[1]["Error"], operation.name, attempts, request_dict)
+        if response is not None and (error := _refusal(response[1])):
+            again = self._too_early(error, operation.name, attempts, request_dict)
             if again is not None:
                 return again
         pause = min(2.0 ** (attempts - 1), LONGEST_PAUSE_SECONDS)
-        if self._clock() + pause <= request_dict["context"].get(_DEADLINE, float("inf")):
+        in_time = self._clock() + pause <= request_dict["context"].get(_DEADLINE, float("inf"))
+        lost = _is_lost(response, caught_exception)
+        if in_time and not (lost and makes_another(operation, request_dict)):
             return None
         if caught_exception is not None:
             raise caught_exception
@@ -94,8 +97,8 @@ class ClientEvents:
         now, context = self._clock(), request["context"]
         if now - context.setdefault(_NOT_YET, now) > SPREAD_SECONDS:
             error["Message"] = (
-                f"{error.get('Message', '')} (This change has made it, and AWS did not know it "
-                f"within {SPREAD_SECONDS:.0f} s: repeat the call to go on.)"
+                f"{error.get('Message', '')} (AWS did not know within {SPREAD_SECONDS:.0f} s what "
+                "this change has made: repeat the call to go on.)"
             )
             return None
         pause = pause_seconds(attempt)
@@ -113,6 +116,34 @@ class ClientEvents:
         parsed.setdefault("ResponseMetadata", {}).update({ACTION: action, PERMISSION: permission})
         if is_gap(parsed):
             note_gap(f"The backend does not implement {action}.")
+
+
+def _is_lost(response: Any, caught_exception: Exception | None) -> bool:
+    """Whether AWS may have carried out a call that it did not answer for."""
+    from botocore.exceptions import (
+        ConnectTimeoutError,
+        EndpointConnectionError,
+        ProxyConnectionError,
+    )
+
+    if caught_exception is not None:
+        never_sent = ConnectTimeoutError | EndpointConnectionError | ProxyConnectionError
+        return not isinstance(caught_exception, never_sent)
+    http, parsed = response
+    # 503 is «not now»: throttled, or no capacity.
+    return http.status_code >= 500 and http.status_code != 503 and "Error" in parsed
+
+
+def _refusal(parsed: dict[str, Any]) -> dict[str, Any] | None:
+    """The error in an answer, also in one of EC2's that says 200 and did nothing of what was asked.
+
+    Such an answer has `Unsuccessful`, and beside it at most the request's own token.
+    """
+    error: dict[str, Any] | None = parsed.get("Error")
+    if error or not (unsuccessful := parsed.get("Unsuccessful")):
+        return error
+    beside = parsed.keys() - {"Unsuccessful", "ClientToken", "ResponseMetadata"}
+    return None if any(parsed[name] for name in beside) else unsuccessful[0].get("Error")
 
 
 def without_account_prefix(request: Any, **_: Any) -> None:

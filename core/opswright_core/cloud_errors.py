@@ -103,6 +103,9 @@ ABSENT = re.compile(r"NotFound|NoSuch|NonExistent|DoesNotExist|^404$")
 _ABSENT_SAID = re.compile(r"AutoScalingGroup name not found")
 """Auto Scaling has no code for it: a ValidationError says so."""
 
+_EXISTS = re.compile(r"AlreadyExists|AlreadyOwned|Duplicate|ResourceInUse|Conflict")
+"""Codes that mean «there is one already»."""
+
 _GAPS = re.compile(
     r"not (?:been |yet )?implemented|NotImplementedError|not yet supported|NotYetImplemented", re.I
 )
@@ -161,6 +164,17 @@ def is_absent(exc: BaseException) -> bool:
     code = error_code(exc)
     unsaid = code == "ValidationError" and _ABSENT_SAID.search(str(exc))
     return bool(ABSENT.search(code) or unsaid)
+
+
+def met_its_earlier_try(exc: BaseException) -> bool:
+    """Whether it says «there is one already» to a create that botocore had sent before.
+
+    The answer to the first try was lost, and what is there is what that try made.
+    """
+    response = getattr(exc, "response", None) or {}
+    retried = response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+    creates = str(getattr(exc, "operation_name", "")).startswith("Create")
+    return retried and creates and bool(_EXISTS.search(error_code(exc)))
 
 
 def is_gap(answer: dict[str, Any]) -> bool:

@@ -20,7 +20,24 @@ SPREAD_SECONDS = 90.0
 
 LONGEST_PAUSE_SECONDS = 5.0
 
-_PRINCIPAL = re.compile(r"invalid principal", re.IGNORECASE)
+_TOO_EARLY = re.compile(
+    "|".join(
+        (
+            "invalid principal|PrincipalNotFound",  # policies of S3, KMS and SQS; of SNS
+            "cannot be assumed by",  # Lambda, functions
+            "execution role does not have permissions",  # Lambda, event sources
+            "unable to assume|access denied for LogDestination",  # EC2 flow logs, ECS
+            "role being passed has the proper permissions|role is not valid",  # ECS
+            "invalid IAM instance profile|has no associated IAM roles",  # EC2, Auto Scaling
+            "does not have an associated load balancer",  # ECS, a target group's listener
+            "service doesn't exist",  # Application Auto Scaling, of ECS
+            "launch template.* does not exist",  # Auto Scaling
+        )
+    ),
+    re.IGNORECASE,
+)
+"""What services say of what was made just now under codes that mean other things too; Terraform's
+provider for AWS waits at most of the same."""
 _READS_AND_REMOVES = re.compile(
     r"(Describe|Get|List|Head|Search|Lookup|BatchGet|Delete|Detach|Disassociate|Remove|Terminate|"
     r"Deregister|Revoke|Release|Untag|Cancel|Stop)"
@@ -55,7 +72,7 @@ def is_not_yet(operation: str, error: dict[str, Any], request: dict[str, Any]) -
     made, message = _made.get(), str(error.get("Message", ""))
     if not made or _stopped.get()() or _READS_AND_REMOVES.match(operation):
         return False
-    if not (ABSENT.search(str(error.get("Code", ""))) or _PRINCIPAL.search(message)):
+    if not (ABSENT.search(str(error.get("Code", ""))) or _TOO_EARLY.search(message)):
         return False
     sent = set(_sent(request))
     named = {word for word in sent if _names(message, word)}

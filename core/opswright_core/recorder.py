@@ -6,6 +6,7 @@ from typing import Any
 
 from opswright_core.aws import translate
 from opswright_core.changes import Record, ResourceRef
+from opswright_core.cloud_errors import met_its_earlier_try, one_line
 from opswright_core.errors import EndpointError, OpswrightError
 from opswright_core.not_yet import having_made
 from opswright_core.runtime import Runtime, stop_signal
@@ -95,7 +96,7 @@ class Recorder:
         """
         try:
             with having_made(self._made(), self._is_stopped):
-                return send()
+                return _sent_once(send)
         except Exception as exc:
             error = translate(exc)
             if isinstance(error, OpswrightError) and not isinstance(error, EndpointError):
@@ -161,3 +162,25 @@ class Recorder:
 
     def _write(self, kind: str, body: dict[str, Any]) -> None:
         self._runtime.journal.append(self.change_id, kind, body)
+
+
+def _sent_once(send: Callable[[], Any]) -> Any:
+    """Send, and when its answer was lost and a second try told «there is one already», look again.
+
+    A `send` that looks before it makes finds it then. Of any other the outcome is not known, which
+    EndpointError says: the change's repeat finds it.
+    """
+    try:
+        return send()
+    except Exception as exc:
+        if not met_its_earlier_try(exc):
+            raise
+        met = exc
+    try:
+        return send()
+    except Exception as exc:
+        raise EndpointError(
+            f"The answer to a call was lost, and when it was sent again: {one_line(str(met))} What "
+            "is there is most likely what the first try made; call again with the same arguments "
+            "to go on with it."
+        ) from exc

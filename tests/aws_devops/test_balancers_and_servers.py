@@ -9,8 +9,6 @@ import pytest
 
 from opswright_aws_devops.instances.setup import releases_policy
 from opswright_aws_devops.ownership import short_name
-from opswright_aws_devops.tools import web_tier
-from opswright_core.errors import EndpointError
 
 Clients = Callable[[str], Any]
 NO_TARGETS = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/x/0"
@@ -259,26 +257,6 @@ async def test_arm_instance_types_get_an_arm_image(
     versions = client_of("ec2").describe_launch_template_versions(LaunchTemplateId=template)
     data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
     assert data["ImageId"] == image
-
-
-async def test_a_lost_answer_is_not_success_and_is_resumed(
-    agent: Any, web_arguments: dict[str, Any], inventory: Inventory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def send_and_lose_the_answer(create: Callable[[], Any], **_: Any) -> None:
-        create()
-        raise EndpointError("the connection broke")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(web_tier, "once_spread", send_and_lose_the_answer)
-        said = await agent.refused("create_web_tier", **web_arguments)
-    assert "outcome_unknown" in said
-    assert len(inventory()["AutoScalingGroups"]) == 1
-    change = await agent.call("create_web_tier", **web_arguments)
-    assert len(inventory()["Reservations"]) == 1
-    await agent.call("undo_change", change_id=change["change_id"])
-    after = inventory()
-    kinds = ("AutoScalingGroups", "Reservations", "LaunchTemplates", "Roles", "InstanceProfiles")
-    assert not any(after[kind] for kind in kinds)
 
 
 async def test_everything_undone_in_reverse_order_leaves_the_account_as_it_was(

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,6 +132,59 @@ async def test_an_endpoint_made_without_an_answer_is_found_and_not_made_twice(
         undone = (await client.call_tool("undo_change", call)).structured_content
     assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
     assert there() == 0
+
+
+@pytest.fixture
+def losing(front: Front, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """`losing("CreateVpc")`: from then on AWS is behind a front that loses that one answer."""
+
+    def begin(action: str) -> None:
+        def lose() -> None:
+            front.before_answer.clear()
+            raise ConnectionAbortedError
+
+        front.before_answer[action] = lose
+        monkeypatch.setenv("AWS_ENDPOINT_URL", front.url)
+
+    return begin
+
+
+async def test_a_lost_answer_is_not_success_and_what_would_be_made_twice_is_not_sent_again(
+    settings: Settings, front: Front, client_of: Callable[[str], Any],
+    losing: Callable[[str], None],
+) -> None:  # fmt: skip
+    before = left(client_of)
+    losing("CreateVpc")
+    async with Client(create_server(settings)) as client:
+        lost = await client.call_tool("create_network", NETWORK, raise_on_error=False)
+        assert lost.is_error
+        assert lost.structured_content["status"] == "outcome_unknown"
+        assert left(client_of)["vpcs"] == before["vpcs"] + 1
+        made = (await client.call_tool("create_network", NETWORK)).structured_content
+        assert (made["status"], len(front.calls("CreateVpc"))) == ("done", 1)
+        call = {"change_id": made["change_id"]}
+        undone = (await client.call_tool("undo_change", call)).structured_content
+    assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
+    assert left(client_of) == before
+
+
+async def test_what_was_made_by_its_name_without_an_answer_is_taken_up_at_once_and_undone(
+    settings: Settings, front: Front, client_of: Callable[[str], Any], tmp_path: Path,
+    losing: Callable[[str], None],
+) -> None:  # fmt: skip
+    (tmp_path / "app.py").write_text("def handler(event, context):\n    return 'hello'\n")
+    asked = {"name": "hello", "code": str(tmp_path), "handler": "app.handler"}
+    losing("CreateFunction")
+    async with Client(create_server(settings)) as client:
+        made = await client.call_tool("create_function", {**asked, "runtime": "python3.13"})
+        assert made.structured_content["status"] == "done"
+        assert len(front.calls("CreateFunction")) == 2
+        functions = client_of("lambda").list_functions()["Functions"]
+        assert [function["FunctionName"] for function in functions] == ["hello"]
+        call = {"change_id": made.structured_content["change_id"]}
+        undone = (await client.call_tool("undo_change", call)).structured_content
+    assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
+    assert client_of("lambda").list_functions()["Functions"] == []
 
 
 async def test_what_cannot_be_looked_for_is_said_to_be_unknown(

@@ -1,13 +1,15 @@
 """AWS does not know at once what it has just made: builds wait for it, wrong ids do not."""
 
+import functools
+import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 from fastmcp import Client
-from tests.core.aws_front import Front, refusal
+from tests.core.aws_front import Answer, Call, Front
 
 from opswright_aws_devops.server import create_server
 from opswright_core.not_yet import having_made, is_not_yet
@@ -34,32 +36,64 @@ NOT_YET = {
         "InvalidGroup.NotFound", "The security group '{GroupId}' does not exist",
     ),
     "AddRoleToInstanceProfile": ("NoSuchEntity", "The role with name {RoleName} cannot be found."),
+    "RunInstances": (
+        "InvalidParameterValue",
+        "Value ({IamInstanceProfile.Arn}) for parameter iamInstanceProfile.arn is invalid. "
+        "Invalid IAM Instance Profile ARN",
+    ),
+    "CreateFlowLogs": ("InvalidParameter", "Unable to assume given IAM role"),
+    "CreateListener": ("TargetGroupNotFound", "One or more target groups not found"),
+    "ModifyTargetGroupAttributes": (
+        "TargetGroupNotFound", "Target groups '{TargetGroupArn}' not found",
+    ),
+    "CreateDBInstance": (
+        "DBSubnetGroupNotFoundFault", "DB subnet group '{DBSubnetGroupName}' does not exist.",
+    ),
+    "CreateAutoScalingGroup": (
+        "ValidationError",
+        "You must use a valid fully-formed launch template. Value (shop-web) for parameter "
+        "iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
+    ),
+    "PutRolePolicy": ("NoSuchEntity", "The role with name {RoleName} cannot be found."),
+    "CreateFunction": (
+        "InvalidParameterValueException",
+        "The role defined for the function cannot be assumed by Lambda.",
+    ),
+    "AddPermission": (
+        "ResourceNotFoundException", "Function not found: arn:aws:lambda:eu-west-1:1:function:tick",
+    ),
+    "PutTargets": ("ResourceNotFoundException", "Rule {Rule} does not exist."),
+    "RegisterTaskDefinition": ("ClientException", "Role is not valid"),
+    "CreateService": ("ClusterNotFoundException", "Cluster not found."),
+    "RegisterScalableTarget": ("ValidationException", "ECS service doesn't exist: {ResourceId}"),
 }  # fmt: skip
-"""By action: the code and the words with which AWS answers one that came too early."""
+"""By operation: the code and the words with which AWS answers one that came too early."""
 
-TIMES = 2
-"""So often each of them is refused before it is carried out."""
+MADE_ONCE = (
+    "CreateVpc", "CreateNatGateway", "RunInstances", "CreateFlowLogs", "CreateLoadBalancer",
+    "CreateListener", "CreateDBInstance", "CreateAutoScalingGroup",
+    "CreateFunction", "RegisterTaskDefinition", "CreateService",
+)  # fmt: skip
 
 
 class Early(Front):
-    """An AWS that knows nothing new at the first two calls of each action."""
+    """An AWS that knows nothing new at the first call of each operation."""
 
     def __init__(self, emulator: str) -> None:
         super().__init__(emulator)
-        self.refusals: Counter[str] = Counter()
+        self.too_early: Counter[str] = Counter()
         self.made: Counter[str] = Counter()
+        """How often each operation was asked for, and how often carried out."""
 
-    def forward(
-        self, path: str, headers: dict[str, str], body: bytes
-    ) -> tuple[int, dict[str, str], bytes]:
-        sent = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-        action = sent.get("Action", "")
-        self.made[action] += 1
-        if action in NOT_YET and self.refusals[action] < TIMES:
-            self.refusals[action] += 1
+    def forward(self, call: Call) -> Answer:
+        if (action := call.action) in NOT_YET and not self.too_early[action]:
+            self.too_early[action] += 1
             code, message = NOT_YET[action]
-            return refusal(code, message.format(**sent))
-        return super().forward(path, headers, body)
+            return call.refused(
+                code, re.sub(r"{([\w.]+)}", lambda name: call.sent[name[1]], message)
+            )
+        self.made[action] += 1
+        return super().forward(call)
 
 
 @pytest.fixture
@@ -70,26 +104,72 @@ def early(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Early]:
     made.close()
 
 
-async def test_a_build_waits_for_what_it_has_just_made_to_be_known(
-    settings: Settings, early: Early
+async def test_builds_wait_for_what_they_have_just_made_to_be_known_and_make_it_once(
+    settings: Settings, early: Early, tmp_path: Path
 ) -> None:
+    (tmp_path / "app.py").write_text("def handler(event, context):\n    return 'tick'\n")
     async with Client(create_server(settings)) as client:
-        network = await client.call_tool("create_network", {"name": "shop", "nat": "single"})
-        assert network.structured_content["status"] == "done", network.structured_content
-        outputs = network.structured_content["outputs"]
-        machine = await client.call_tool(
+        built = functools.partial(outputs_of, client)
+        network = await built("create_network", name="shop", nat="single")
+        await built("create_flow_logs", name="shop", vpc_id=network["vpc_id"])
+        groups = await built("create_security_groups", name="shop", vpc_id=network["vpc_id"])
+        inside = {"subnet_ids": network["private_subnet_ids"]}
+        await built(
             "create_instance",
-            {"name": "shop", "subnet_id": outputs["private_subnet_ids"][0],
-             "security_group_ids": await groups(client, outputs["vpc_id"])},
-        )  # fmt: skip
-        assert machine.structured_content["status"] == "done", machine.structured_content
-    assert {action: early.refusals[action] for action in NOT_YET} == dict.fromkeys(NOT_YET, TIMES)
-    assert early.made["CreateVpc"] == early.made["CreateNatGateway"] - TIMES == 1
+            name="jobs",
+            subnet_id=inside["subnet_ids"][0],
+            security_group_ids=[groups["app_sg_id"]],
+        )
+        balancer = await built(
+            "create_load_balancer",
+            name="shop",
+            vpc_id=network["vpc_id"],
+            subnet_ids=network["public_subnet_ids"],
+            security_group_ids=[groups["load_balancer_sg_id"]],
+        )
+        await built(
+            "create_database",
+            name="shop",
+            subnet_ids=network["database_subnet_ids"],
+            security_group_ids=[groups["database_sg_id"]],
+        )
+        await built(
+            "create_web_tier",
+            name="shop",
+            **inside,
+            security_group_ids=[groups["app_sg_id"]],
+            target_group_arn=balancer["target_group_arn"],
+        )
+        await built(
+            "create_function",
+            name="tick",
+            code=str(tmp_path),
+            runtime="python3.13",
+            handler="app.handler",
+            schedule="rate(5 minutes)",
+        )
+        await built(
+            "create_container_service",
+            name="api",
+            image="public.ecr.aws/nginx/nginx:1.29",
+            **inside,
+            security_group_ids=[groups["app_sg_id"]],
+            listener_arn=balancer["listener_arn"],
+            path="/api/*",
+            max_count=4,
+        )
+    assert set(early.too_early) == set(NOT_YET)
+    assert {operation: early.made[operation] for operation in MADE_ONCE} == dict.fromkeys(
+        MADE_ONCE, 1
+    )
 
 
-async def groups(client: Any, vpc_id: str) -> list[str]:
-    made = await client.call_tool("create_security_groups", {"name": "shop", "vpc_id": vpc_id})
-    return [made.structured_content["outputs"]["app_sg_id"]]
+async def outputs_of(client: Any, tool: str, **arguments: Any) -> dict[str, Any]:
+    answer = await client.call_tool(tool, arguments, raise_on_error=False)
+    assert not answer.is_error, answer.content
+    assert answer.structured_content["status"] == "done"
+    outputs: dict[str, Any] = answer.structured_content["outputs"]
+    return outputs
 
 
 def request(**body: Any) -> dict[str, Any]:
@@ -97,6 +177,10 @@ def request(**body: Any) -> dict[str, Any]:
 
 
 ABSENT = {"Code": "InvalidVpcID.NotFound", "Message": "The vpc ID 'vpc-1a' does not exist"}
+LINKED = {
+    "Code": "InvalidParameterException", "Message": "Unable to assume the service linked role.",
+}  # fmt: skip
+PROFILE = "Value (shop) is invalid. Invalid IAM Instance Profile name"
 UNNAMED = {"Code": "TargetGroupNotFound", "Message": "One or more target groups not found"}
 PRINCIPAL = {"Code": "MalformedPolicy", "Message": "Invalid principal in policy"}
 POLICY = b'{"Policy": "{\\"AWS\\": \\"arn:aws:iam::111122223333:role/shop\\"}"}'
@@ -109,6 +193,10 @@ POLICY = b'{"Policy": "{\\"AWS\\": \\"arn:aws:iam::111122223333:role/shop\\"}"}'
         ("CreateSubnet", ABSENT, request(VpcId="vpc-1a", Other="shop"), True),
         ("CreateListener", UNNAMED, request(TargetGroupArn="arn:x:targetgroup/shop/1"), True),
         ("PutBucketPolicy", PRINCIPAL, {"url_path": "/files", "body": POLICY}, True),
+        ("CreateService", LINKED, {"body": b'{"cluster": "shop"}'}, True),
+        ("CreateService", LINKED, {"body": b'{"cluster": "other"}'}, False),
+        ("CreateAutoScalingGroup", {"Code": "ValidationError", "Message": PROFILE},
+         request(AutoScalingGroupName="shop"), True),
         # What it names was not made here, though the request has what was.
         ("RunInstances", {**ABSENT, "Message": "The subnet ID 'subnet-9' does not exist"},
          request(SubnetId="subnet-9", GroupId="sg-2b"), False),

@@ -1,16 +1,19 @@
 """A loopback AWS: an emulator behind a front that sees each call, and SSO, which it lacks."""
 
+import functools
 import json
 import re
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
+from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape, StructureShape
 
@@ -20,10 +23,80 @@ def in_seconds(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def refusal(code: str, message: str = "refused") -> tuple[int, dict[str, str], bytes]:
-    """An error of the query protocol: STS's and EC2's."""
-    error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
-    return 403, {"Content-Type": "text/xml"}, f"<ErrorResponse>{error}</ErrorResponse>".encode()
+@dataclass(frozen=True)
+class Call:
+    """One request to AWS, in whichever protocol the service speaks."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def action(self) -> str:
+        """The operation's name; of S3 and other XML services the method and path."""
+        if self.is_query:
+            return str(self.sent.get("Action", ""))
+        if target := self.headers.get("X-Amz-Target", ""):
+            return target.rpartition(".")[2]
+        signed = re.search(
+            r"Credential=[^/]+/\d+/[^/]+/([\w-]+)/", self.headers.get("Authorization", "")
+        )
+        found = _rest_operation(signed[1], self.method, self.path) if signed else None
+        return found or f"{self.method} {self.path}"
+
+    @property
+    def is_query(self) -> bool:
+        return "x-www-form-urlencoded" in self.headers.get("Content-Type", "")
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        """The parameters, as far as the body has them."""
+        if self.is_query:
+            return {name: values[0] for name, values in parse_qs(self.body.decode()).items()}
+        try:
+            found = json.loads(self.body or b"{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def refused(self, code: str, message: str = "refused") -> "Answer":
+        """An error, as the call's protocol has it."""
+        if self.is_query:
+            error = f"<Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>"
+            body = f"<ErrorResponse><Error>{error}</Error></ErrorResponse>"
+            return 400, {"Content-Type": "text/xml"}, body.encode()
+        headers = {"Content-Type": "application/json", "x-amzn-ErrorType": code}
+        return 400, headers, json.dumps({"__type": code, "message": message}).encode()
+
+
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers and body."""
+
+
+@functools.cache
+def _rest_operations(service: str) -> list[tuple[str, str, re.Pattern[str]]]:
+    """(name, method, pattern of the path) of a service that speaks JSON over REST."""
+    try:
+        model = _model(service)
+    except UnknownServiceError:
+        return []
+    if model.metadata["protocol"] != "rest-json":
+        return []
+    operations = [model.operation_model(name) for name in model.operation_names]
+    patterns = [
+        re.compile(re.sub(r"\\\{[^}]*\}", "[^/]+", re.escape(op.http["requestUri"])))
+        for op in operations
+    ]
+    return [(op.name, op.http["method"], at) for op, at in zip(operations, patterns, strict=True)]
+
+
+def _rest_operation(service: str, method: str, path: str) -> str | None:
+    plain = urlsplit(path).path
+    found = [
+        name for name, by, at in _rest_operations(service) if by == method and at.fullmatch(plain)
+    ]
+    return found[0] if found else None
 
 
 class Front:
@@ -59,22 +132,24 @@ class Front:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 if self.path == "/token":
                     self._answer(*front.token(json.loads(body)))
-                    return
-                try:
-                    self._answer(*front.forward(self.path, dict(self.headers), body))
-                except ConnectionAbortedError:
-                    self.close_connection = True
+                elif token := self.headers.get("x-amz-sso_bearer_token", ""):
+                    self._answer(*front.role_credentials(token))
+                else:
+                    call = Call(self.command, self.path, dict(self.headers), body)
+                    try:
+                        self._answer(*front.forward(call))
+                    except ConnectionAbortedError:
+                        self.close_connection = True
 
-            def do_GET(self) -> None:
-                token = self.headers.get("x-amz-sso_bearer_token", "")
-                self._answer(*front.role_credentials(token))
+            do_GET = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_POST
 
             def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
                 self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                if self.command != "HEAD":
+                    self.wfile.write(body)
 
             def log_message(self, *_: Any) -> None:
                 """Keep stderr for problems."""
@@ -92,21 +167,22 @@ class Front:
         """The access keys that a call was signed with, in order."""
         return [key for made, key in self.signed_by if made == action]
 
-    def forward(
-        self, path: str, headers: dict[str, str], body: bytes
-    ) -> tuple[int, dict[str, str], bytes]:
-        action = parse_qs(body.decode()).get("Action", [""])[0]
-        key = headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
+    def forward(self, call: Call) -> Answer:
+        """Have the emulator carry a call out, and answer as it does."""
+        action = call.action
+        key = call.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
         self.signed_by.append((action, key))
         if key in self.refused:
-            return refusal("ExpiredToken", "The security token included in the request is expired")
-        kept = {k: v for k, v in headers.items() if k.lower() not in {"host", "content-length"}}
-        request = urllib.request.Request(f"{self.emulator}{path}", body, kept)
+            expired = "The security token included in the request is expired"
+            return call.refused("ExpiredToken", expired)
+        kept = {k: v for k, v in call.headers.items() if k.lower() not in _OF_ITS_HOP}
+        url = f"{self.emulator}{call.path}"
+        request = urllib.request.Request(url, call.body or None, kept, method=call.method)
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
-                told = answer.read()
+                status, headers, told = answer.status, dict(answer.headers), answer.read()
         except urllib.error.HTTPError as refused:
-            return refused.code, {"Content-Type": refused.headers["Content-Type"]}, refused.read()
+            return refused.code, _passed_on(dict(refused.headers)), refused.read()
         if told_before := self.before_answer.get(action):
             told_before()
         if action == "AssumeRole":
@@ -114,9 +190,9 @@ class Front:
             expires = f"<Expiration>{in_seconds(seconds)}</Expiration>"
             told, changed = re.subn(rb"<Expiration>[^<]+</Expiration>", expires.encode(), told)
             assert changed == 1
-        return 200, {"Content-Type": "text/xml"}, told
+        return status, _passed_on(headers), told
 
-    def token(self, request: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+    def token(self, request: dict[str, Any]) -> Answer:
         """sso-oidc CreateToken."""
         self.sso_calls.append("CreateToken")
         assert_fits("sso-oidc", "CreateToken", request, "input")
@@ -133,7 +209,7 @@ class Front:
         assert_fits("sso-oidc", "CreateToken", answer, "output")
         return 200, {"Content-Type": "application/json"}, json.dumps(answer).encode()
 
-    def role_credentials(self, token: str) -> tuple[int, dict[str, str], bytes]:
+    def role_credentials(self, token: str) -> Answer:
         """SSO GetRoleCredentials."""
         self.sso_calls.append("GetRoleCredentials")
         if token not in self.sso_tokens.values():
@@ -151,6 +227,14 @@ class Front:
         return 200, {"Content-Type": "application/json"}, json.dumps(answer).encode()
 
 
+_OF_ITS_HOP = {"host", "content-length", "connection", "transfer-encoding", "expect"}
+
+
+def _passed_on(headers: dict[str, str]) -> dict[str, str]:
+    own = {*_OF_ITS_HOP, "date", "server"}
+    return {name: value for name, value in headers.items() if name.lower() not in own}
+
+
 def assert_fits(service: str, operation: str, value: dict[str, Any], side: str) -> None:
     """That a message has the shape of botocore's model of the service."""
     model = _model(service).operation_model(operation)
@@ -162,6 +246,7 @@ def assert_is_error(service: str, operation: str, code: str) -> None:
     assert code in {shape.name for shape in errors}
 
 
+@functools.cache
 def _model(service: str) -> ServiceModel:
     return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 

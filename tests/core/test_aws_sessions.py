@@ -143,7 +143,7 @@ def test_what_a_change_has_made_is_waited_for_so_long_and_the_error_says_so(
     subnet = {"VpcId": "vpc-1a", "CidrBlock": "10.0.0.0/24"}
     with having_made(["vpc-1a"], lambda: False):
         error = refused(lambda: create(**subnet))
-    assert "did not know it within 90 s: repeat the call" in str(error)
+    assert "did not know within 90 s what this change has made: repeat the call" in str(error)
     assert SPREAD_SECONDS < clock.now - 1000 <= SPREAD_SECONDS + LONGEST_PAUSE_SECONDS
     before = endpoint.calls
     refused(lambda: create(**subnet))

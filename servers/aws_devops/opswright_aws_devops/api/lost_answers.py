@@ -22,8 +22,6 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 
 _CREATED = re.compile(r"creat(?:e|ed|ion)(?:date|time|datetime|at|timestamp)?", re.IGNORECASE)
 
-_EXISTS = re.compile(r"AlreadyExists|Duplicate|ResourceInUse|EntityAlreadyExists|Conflict")
-
 
 def looked_before(look: Look, read: Callable[[Look], Any]) -> dict[str, Any]:
     """Whether it is there before it is made, for the journal: `there` (None: not read), `at`."""
@@ -59,13 +57,6 @@ def made_since(before: dict[str, Any], look: Look, read: Callable[[Look], Any]) 
             "delete it by hand if it is not wanted."
         )
     return thing
-
-
-def was_made_by_an_earlier_try(exc: Exception) -> bool:
-    """Whether it says «there is one already» to a call that botocore had sent before."""
-    response = getattr(exc, "response", {})
-    retried = response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
-    return retried and bool(_EXISTS.search(response.get("Error", {}).get("Code", "")))
 
 
 def created_at(thing: dict[str, Any]) -> datetime | None:

@@ -9,7 +9,7 @@ from opswright_aws_devops.containers.releases import number_of, remove_revision
 from opswright_aws_devops.log_groups import LOG_GROUP, find_log_group
 from opswright_aws_devops.lookup import first, if_exists
 from opswright_aws_devops.ownership import REQUEST_TAG, Maker, Request, key, short_name
-from opswright_aws_devops.steps import once_spread, send
+from opswright_aws_devops.steps import send
 from opswright_core.aws import Aws, AwsTarget, tags_of
 from opswright_core.changes import ResourceRef
 from opswright_core.recorder import Recorder
@@ -255,25 +255,22 @@ class ContainerMaker:
 
         def make() -> dict[str, str]:
             if key(SERVICE, name) not in self.known:
-                once_spread(
-                    lambda: ecs.create_service(
-                        cluster=name,
-                        serviceName=name,
-                        clientToken=self.rec.change_id,
-                        launchType="FARGATE",
-                        platformVersion="LATEST",
-                        availabilityZoneRebalancing="ENABLED",
-                        deploymentConfiguration={
-                            "deploymentCircuitBreaker": {"enable": True, "rollback": True},
-                            "minimumHealthyPercent": 100,
-                            "maximumPercent": 200,
-                        },
-                        enableECSManagedTags=True,
-                        propagateTags="SERVICE",
-                        tags=self._tags,
-                        **parameters,
-                    ),
-                    refusal="service.linked role",
+                ecs.create_service(
+                    cluster=name,
+                    serviceName=name,
+                    clientToken=self.rec.change_id,
+                    launchType="FARGATE",
+                    platformVersion="LATEST",
+                    availabilityZoneRebalancing="ENABLED",
+                    deploymentConfiguration={
+                        "deploymentCircuitBreaker": {"enable": True, "rollback": True},
+                        "minimumHealthyPercent": 100,
+                        "maximumPercent": 200,
+                    },
+                    enableECSManagedTags=True,
+                    propagateTags="SERVICE",
+                    tags=self._tags,
+                    **parameters,
                 )
             return {"service": name}
 

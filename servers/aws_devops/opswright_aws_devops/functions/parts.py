@@ -10,7 +10,7 @@ from opswright_aws_devops.access.statements import Statement
 from opswright_aws_devops.log_groups import LOG_GROUP, find_log_group, log_group_arn
 from opswright_aws_devops.lookup import first, if_exists
 from opswright_aws_devops.ownership import Maker, Request, key
-from opswright_aws_devops.steps import once_spread, send
+from opswright_aws_devops.steps import send
 from opswright_core.aws import Aws, AwsTarget, tags_of
 from opswright_core.changes import ResourceRef
 from opswright_core.errors import BadInputError, OpswrightError
@@ -20,9 +20,6 @@ from opswright_core.undo import UndoStep, aws_undo
 FUNCTION, SCHEDULE, TRIGGER = "lambda:function", "events:rule", "lambda:event-source-mapping"
 ACTIVE_SECONDS = 600.0
 """A function in a VPC waits for its network interfaces, a large image for its layers."""
-
-_NOT_YET = "cannot be assumed by Lambda|execution role does not have permissions"
-"""What Lambda says of a role that IAM has just made or been given a policy."""
 
 
 def log_group_name(name: str) -> str:
@@ -146,12 +143,7 @@ class FunctionMaker:
 
         def make() -> dict[str, str]:
             if load_function(self.a, name) is None:
-                once_spread(
-                    lambda: client.create_function(
-                        **which, **parameters, Tags=self.request.tags(name)
-                    ),
-                    refusal=_NOT_YET,
-                )
+                client.create_function(**which, **parameters, Tags=self.request.tags(name))
             return {"function": name}
 
         self.rec.step(
@@ -245,11 +237,8 @@ class FunctionMaker:
         client, name = self.a.client("lambda"), self.request.name
 
         def create() -> str:
-            made = once_spread(
-                lambda: client.create_event_source_mapping(
-                    FunctionName=name, EventSourceArn=queue_arn, Tags=self.request.tags(name)
-                ),
-                refusal=_NOT_YET,
+            made = client.create_event_source_mapping(
+                FunctionName=name, EventSourceArn=queue_arn, Tags=self.request.tags(name)
             )
             uuid: str = made["UUID"]
             return uuid

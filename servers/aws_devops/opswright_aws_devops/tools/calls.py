@@ -12,7 +12,6 @@ from opswright_aws_devops.api.lost_answers import (
     is_found,
     looked_before,
     made_since,
-    was_made_by_an_earlier_try,
 )
 from opswright_aws_devops.api.models import Operation, find
 from opswright_aws_devops.api.paging import pagination_of, read_pages
@@ -22,6 +21,7 @@ from opswright_aws_devops.tools.operations import OperationName, Service, refer
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, is_absent
 from opswright_core.canonical import canonical_json
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Verb, Work
+from opswright_core.cloud_errors import met_its_earlier_try
 from opswright_core.errors import ApprovalError, BadInputError
 from opswright_core.pages import trim
 from opswright_core.recorder import Recorder
@@ -307,7 +307,7 @@ def _apply(
         try:
             answer = _send(a, operation, {**ready, **tokens})
         except Exception as exc:
-            if was_made_by_an_earlier_try(exc) and (made := find_made()):
+            if met_its_earlier_try(exc) and (made := find_made()):
                 return made
             raise
         request = answer.get("ResponseMetadata", {}).get("RequestId", "")

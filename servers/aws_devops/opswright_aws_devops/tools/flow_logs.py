@@ -20,7 +20,6 @@ from opswright_aws_devops.log_groups import (
 from opswright_aws_devops.lookup import must_exist
 from opswright_aws_devops.networking.placement import VpcId, must_find_vpc
 from opswright_aws_devops.ownership import Maker, Request, ResourceName, key, outstanding
-from opswright_aws_devops.steps import once_spread
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, Scope, Work
 from opswright_core.errors import OpswrightError
@@ -216,7 +215,7 @@ def _apply(a: Aws, rec: Recorder, request: Request, wanted: Wanted, target: AwsT
             add_statement(a, rec, bucket, statement, f"flow logs of {vpc_id} be written", target)
 
     def create() -> str:
-        return once_spread(lambda: _create(a, request, wanted, where), refusal="assume|IAM role")
+        return _create(a, request, wanted, where)
 
     def undo(log_id: str) -> list[UndoStep]:
         which = {"FlowLogIds": [log_id]}

@@ -17,7 +17,6 @@ from opswright_aws_devops.instances.setup import (
 from opswright_aws_devops.lookup import first, if_exists
 from opswright_aws_devops.networking.placement import place
 from opswright_aws_devops.ownership import Maker, Request, ResourceName, key, outstanding
-from opswright_aws_devops.steps import once_spread
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, Scope, Work
 from opswright_core.errors import OpswrightError
@@ -166,11 +165,8 @@ def _apply(a: Aws, rec: Recorder, request: Request, launch: Any, target: AwsTarg
     profile_arn = make_profile(a, rec, request, None, target)
 
     def create() -> str:
-        made = once_spread(
-            lambda: ec2.run_instances(
-                MinCount=1, MaxCount=1, ClientToken=rec.change_id, **launch(profile_arn)
-            ),
-            refusal="instance ?profile",
+        made = ec2.run_instances(
+            MinCount=1, MaxCount=1, ClientToken=rec.change_id, **launch(profile_arn)
         )
         return str(made["Instances"][0]["InstanceId"])
 

@@ -12,7 +12,7 @@ from opswright_aws_devops.instances.setup import find_image, first_boot, launch_
 from opswright_aws_devops.lookup import first, if_exists, must_exist
 from opswright_aws_devops.networking.placement import place
 from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
-from opswright_aws_devops.steps import once_spread, send
+from opswright_aws_devops.steps import send
 from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
 from opswright_core.errors import BadInputError
@@ -263,17 +263,14 @@ def _make_group(
 
     def make() -> dict[str, str]:
         if load_group(a, name) is None:
-            once_spread(
-                lambda: asg.create_auto_scaling_group(
-                    AutoScalingGroupName=name,
-                    LaunchTemplate={"LaunchTemplateId": template_id, "Version": "1"},
-                    HealthCheckType="ELB",
-                    HealthCheckGracePeriod=180,
-                    DefaultInstanceWarmup=120,
-                    Tags=tags,
-                    **group,
-                ),
-                refusal="instance ?profile",
+            asg.create_auto_scaling_group(
+                AutoScalingGroupName=name,
+                LaunchTemplate={"LaunchTemplateId": template_id, "Version": "1"},
+                HealthCheckType="ELB",
+                HealthCheckGracePeriod=180,
+                DefaultInstanceWarmup=120,
+                Tags=tags,
+                **group,
             )
         return {"asg_name": name}
 
