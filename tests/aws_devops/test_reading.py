@@ -10,7 +10,7 @@ from tests.denied import DeniedSessions
 
 from opswright_aws_devops.networking.packet_filters import acl_allows, group_allows
 from opswright_aws_devops.networking.routing import next_hop, table_of
-from opswright_aws_devops.resource_kinds import KINDS
+from opswright_aws_devops.resource_kinds import INVENTORY
 from opswright_aws_devops.resource_kinds.reading import read_all
 from opswright_aws_devops.server import create_server
 from opswright_aws_devops.tools.availability import VpcState, judge
@@ -112,7 +112,7 @@ async def test_what_may_not_be_read_is_named_with_the_permission_to_grant() -> N
         def client(self, service: str) -> None:
             return None
 
-    reading = read_all(cast("Aws", Denied()), KINDS)
+    reading = read_all(cast("Aws", Denied()), INVENTORY)
     unread = reading.unread
     assert reading.found == []
     assert reading.failed == {"rds:db", "rds:cluster", "rds:subnet-group"}

@@ -3,16 +3,33 @@
 from collections.abc import Sequence
 from typing import Any
 
+from opswright_aws_devops.access.entrances import judge_distribution
 from opswright_aws_devops.access.resource_access import Exposure
 from opswright_aws_devops.graph.graph import Graph
 from opswright_aws_devops.graph.own_parts import OWN_PARTS
-from opswright_aws_devops.graph.relations import SG, TABLES
+from opswright_aws_devops.graph.relations import DISTRIBUTION, SG, TABLES
 from opswright_aws_devops.networking.routing import next_hop
 from opswright_core.addresses import is_world
 
 
 def exposure_of(graph: Graph, node: int) -> tuple[Exposure, str]:
-    """Whether it is public, and what says so: address, scheme, routes, rules, its own policy."""
+    """Whether it is public, and what says so: address, scheme, routes, rules, its own policy.
+
+    What a public distribution fetches from says so; whether it can be had directly is the answer.
+    """
+    public, because = _directly(graph, node)
+    served = [
+        item["Id"]
+        for edge in graph.needed_by.get(node, [])
+        for kind, item in [graph.read[edge.source]]
+        if kind.type == DISTRIBUTION and judge_distribution(item)[0] == "yes"
+    ]
+    if served:
+        because += f"; but distribution {', '.join(served)} gives everyone what it fetches here"
+    return public, because
+
+
+def _directly(graph: Graph, node: int) -> tuple[Exposure, str]:
     kind, item = graph.read[node]
     match kind.type:
         case "ec2:security-group":
@@ -45,6 +62,8 @@ def exposure_of(graph: Graph, node: int) -> tuple[Exposure, str]:
         case "route53:hosted-zone":
             private = item.get("Config", {}).get("PrivateZone")
             return ("no", "a private zone") if private else ("yes", "names in it are public")
+        case "cloudfront:distribution":
+            return judge_distribution(item)
         case type_ if type_ in OWN_PARTS:
             access: tuple[Exposure, str] = item.get("Access") or (
                 "unknown", "its own policy decides, which was not read",

@@ -49,6 +49,8 @@ class Graph:
         self.region = region
         self.depends_on: dict[int, list[Edge]] = defaultdict(list)
         self.needed_by: dict[int, list[Edge]] = defaultdict(list)
+        self.related: dict[int, list[Edge]] = defaultdict(list)
+        """By either end: edges of which neither end suffers when the other goes."""
         self.missing: dict[int, list[Missing]] = defaultdict(list)
         self._known: set[tuple[int, int]] = set()
         self._named: dict[tuple[str, str], int] = {}
@@ -95,7 +97,10 @@ class Graph:
         for relation in RELATIONS.get(kind.type, ()):
             for name in _texts(found_at(relation.path, item)):
                 other = self._lookup(relation.targets, name)
-                if other is None:
+                if relation.is_loose:
+                    if other is not None:
+                        self._connect(node, relation.name, other, self.related, self.related)
+                elif other is None:
                     if name != "local" and not relation.is_reversed:
                         self.missing[node].append(Missing(relation.name, relation.targets, name))
                 elif relation.is_reversed:
@@ -104,12 +109,12 @@ class Graph:
                     self._join(node, relation.name, other)
 
     def _lookup(self, types: Iterable[str], name: str) -> int | None:
-        """By id, ARN or name; what follows its ARN (a stream, a path) is left off."""
+        """By id, ARN or name; what follows its ARN (a stream, path, version) is left off."""
         for kind in types:
             if (found := self._named.get((kind, name))) is not None:
                 return found
         if name.startswith("arn:"):
-            for cut in ("/stream/", "/"):
+            for cut in ("/stream/", "/", ":"):
                 whole = name.rpartition(cut)[0]
                 if whole and (found := self._by_arn(types, whole)) is not None:
                     return found
@@ -119,12 +124,22 @@ class Graph:
         return next((n for t in types if (n := self._named.get((t, arn))) is not None), None)
 
     def _join(self, source: int, relation: str, target: int) -> None:
+        self._connect(source, relation, target, self.depends_on, self.needed_by)
+
+    def _connect(
+        self,
+        source: int,
+        relation: str,
+        target: int,
+        of_source: dict[int, list[Edge]],
+        of_target: dict[int, list[Edge]],
+    ) -> None:
         if source == target or (source, target) in self._known:
             return
         self._known.add((source, target))
         edge = Edge(source, relation, target)
-        self.depends_on[source].append(edge)
-        self.needed_by[target].append(edge)
+        of_source[source].append(edge)
+        of_target[target].append(edge)
 
     def _route_by_main_tables(self) -> None:
         """Subnets that no table names are routed by their VPC's main one."""

@@ -16,6 +16,10 @@ NAT, IGW, TABLES, ENDPOINT = (
 )  # fmt: skip
 DB, CLUSTER, SUBNETS = "rds:db", "rds:cluster", "rds:subnet-group"
 SERVICE, BUCKET, REPOSITORY = "ecs:service", "s3:bucket", "ecr:repository"
+VOLUME, SNAPSHOT, IMAGE, LAYER = "ec2:volume", "ec2:snapshot", "ec2:image", "lambda:layer"
+DB_SNAPSHOT, CLUSTER_SNAPSHOT = "rds:snapshot", "rds:cluster-snapshot"
+REST_API, API, DISTRIBUTION = "apigateway:rest-api", "apigatewayv2:api", "cloudfront:distribution"
+LOG_GROUP, ZONE, CERTIFICATE = "logs:log-group", "route53:hosted-zone", "acm:certificate"
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,14 @@ class Relation:
     """`path` (JMESPath) leads, in a description of the kind, to ids, names or ARNs of targets.
 
     `targets` are the kinds that may be meant. `is_reversed`: the named one is the source.
+    `is_loose`: neither suffers when the other goes, as a disk and the snapshot taken of it.
     """
 
     path: str
     name: str
     targets: tuple[str, ...]
     is_reversed: bool = False
+    is_loose: bool = False
 
 
 _ROWS: dict[str, list[tuple[str, ...]]] = {
@@ -61,12 +67,12 @@ _ROWS: dict[str, list[tuple[str, ...]]] = {
     "ec2:flow-log": [
         ("ResourceId", "watches", VPC, SUBNET, ENI),
         ("DeliverLogsPermissionArn", "acts as", ROLE),
-        ("LogDestination", "writes to", BUCKET),
+        ("[LogDestination, LogGroupName]", "writes to", BUCKET, LOG_GROUP),
     ],
     BALANCER: [
         ("VpcId", "in", VPC), ("AvailabilityZones[].SubnetId", "in", SUBNET),
         ("SecurityGroups", "guarded by", SG),
-        ("Listeners[].Certificates[].CertificateArn", "answers with", "acm:certificate"),
+        ("Listeners[].Certificates[].CertificateArn", "answers with", CERTIFICATE),
         ("Listeners[].DefaultActions[].ForwardConfig.TargetGroups[].TargetGroupArn",
          "forwards to", TARGETS),
         ("LogsTo", "logs to", BUCKET),
@@ -75,18 +81,22 @@ _ROWS: dict[str, list[tuple[str, ...]]] = {
         ("VpcId", "in", VPC), ("LoadBalancerArns", "<forwards to", BALANCER),
         ("Targets[].Target.Id", "sends to", INSTANCE, FUNCTION, BALANCER),
     ],
-    "route53:hosted-zone": [("Aliases", "points to", BALANCER, DB, CLUSTER, BUCKET)],
+    ZONE: [("Aliases", "points to", BALANCER, DB, CLUSTER, BUCKET, DISTRIBUTION)],
     INSTANCE: [
         ("SubnetId", "in", SUBNET), ("SecurityGroups[].GroupId", "guarded by", SG),
         ("IamInstanceProfile.Arn", "acts as", ROLE),
-        ("BlockDeviceMappings[].Ebs.VolumeId", "has volume", "ec2:volume"),
+        ("BlockDeviceMappings[].Ebs.VolumeId", "has volume", VOLUME),
+        ("ImageId", "~started from", IMAGE),
     ],
     TEMPLATE: [
         ("Data[].IamInstanceProfile.[Arn, Name][]", "acts as", ROLE),
         ("Data[].SecurityGroupIds[]", "guarded by", SG),
         ("Data[].NetworkInterfaces[].Groups[]", "guarded by", SG),
+        ("Data[].ImageId", "starts from", IMAGE),
     ],
-    "ec2:volume": [("KmsKeyId", "encrypted with", KEY)],
+    VOLUME: [("KmsKeyId", "encrypted with", KEY), ("SnapshotId", "~made from", SNAPSHOT)],
+    SNAPSHOT: [("VolumeId", "~taken of", VOLUME), ("KmsKeyId", "encrypted with", KEY)],
+    IMAGE: [("BlockDeviceMappings[].Ebs.SnapshotId", "made of", SNAPSHOT)],
     GROUP: [
         ("VPCZoneIdentifier", "in", SUBNET), ("TargetGroupARNs", "registers in", TARGETS),
         ("LaunchTemplate.LaunchTemplateId", "starts from", TEMPLATE),
@@ -101,6 +111,9 @@ _ROWS: dict[str, list[tuple[str, ...]]] = {
         ("DeadLetterConfig.TargetArn", "fails over to", QUEUE, TOPIC),
         ("Sources", "started by", QUEUE, TABLE),
         ("Callers", "<may call", BUCKET, TOPIC, QUEUE, TARGETS, TABLE),
+        ("LoggingConfig.LogGroup || join('', ['/aws/lambda/', FunctionName])", "logs to",
+         LOG_GROUP),
+        ("Layers[].Arn", "~runs with", LAYER),
     ],
     SERVICE: [
         ("clusterArn", "in", "ecs:cluster"),
@@ -110,6 +123,8 @@ _ROWS: dict[str, list[tuple[str, ...]]] = {
         ("Task.[taskRoleArn, executionRoleArn]", "acts as", ROLE),
         ("Task.containerDefinitions[].secrets[].valueFrom", "reads", SECRET, "ssm:parameter"),
         ("Repositories", "runs images of", REPOSITORY),
+        ('Task.containerDefinitions[].logConfiguration.options."awslogs-group"', "logs to",
+         LOG_GROUP),
     ],
     "eks:cluster": [
         ("roleArn", "acts as", ROLE), ("resourcesVpcConfig.vpcId", "in", VPC),
@@ -132,6 +147,10 @@ _ROWS: dict[str, list[tuple[str, ...]]] = {
         ("KmsKeyId", "encrypted with", KEY),
         ("MasterUserSecret.SecretArn", "opened by", SECRET),
     ],
+    DB_SNAPSHOT: [("DBInstanceIdentifier", "~taken of", DB), ("KmsKeyId", "encrypted with", KEY)],
+    CLUSTER_SNAPSHOT: [
+        ("DBClusterIdentifier", "~taken of", CLUSTER), ("KmsKeyId", "encrypted with", KEY),
+    ],
     SUBNETS: [("Subnets[].SubnetIdentifier", "in", SUBNET)],
     TABLE: [("KmsKeyId", "encrypted with", KEY)],
     QUEUE: [
@@ -150,23 +169,42 @@ _ROWS: dict[str, list[tuple[str, ...]]] = {
         ("KmsKeyId", "encrypted with", KEY), ("RotationLambdaARN", "rotated by", FUNCTION),
     ],
     "ssm:parameter": [("KeyId", "encrypted with", KEY)],
+    REST_API: [
+        ("Integrations", "calls", FUNCTION, BALANCER),
+        ("Stages[].accessLogSettings.destinationArn", "logs to", LOG_GROUP),
+    ],
+    API: [
+        ("Integrations", "calls", FUNCTION, BALANCER),
+        ("Stages[].AccessLogSettings.DestinationArn", "logs to", LOG_GROUP),
+    ],
+    DISTRIBUTION: [
+        ("OriginNames", "fetches from", BUCKET, BALANCER, REST_API, API),
+        ("ViewerCertificate.ACMCertificateArn", "answers with", CERTIFICATE),
+    ],
+    LOG_GROUP: [("kmsKeyId", "encrypted with", KEY)],
     "cloudformation:stack": [
         ("RoleARN", "acts as", ROLE), ("ParentId", "made by", "cloudformation:stack"),
     ],
     }  # fmt: skip
-"""Path, name (`<`: the named one is the source), targets."""
+"""Path, name (`<`: the named one is the source; `~`: neither needs the other), targets."""
 
 RELATIONS: dict[str, tuple[Relation, ...]] = {
     kind: tuple(
-        Relation(path, name.removeprefix("<"), tuple(targets), is_reversed=name.startswith("<"))
+        Relation(
+            path,
+            name.lstrip("<~"),
+            tuple(targets),
+            is_reversed=name.startswith("<"),
+            is_loose=name.startswith("~"),
+        )
         for path, name, *targets in rows
     )
     for kind, rows in _ROWS.items()
 }
-"""By kind. `Listeners`, `Targets`, `Aliases`, `Data`, `Sources`, `Task`, `Repositories` and
-`Subscribers` are put into descriptions by `surroundings`, since other calls tell them; `Notified`,
-`Replicas`, `LogsTo`, `DeadLetters`, `FailsHere`, `Callers` and the keys of buckets, queues, topics
-and tables by `own_parts`, of the one resource that is asked about."""
+"""By kind. `Listeners`, `Targets`, `Aliases`, `Data`, `Sources`, `Task`, `Repositories`,
+`Subscribers`, `Integrations` and `Stages` are put into descriptions by `surroundings`, since other
+calls tell them; `Notified`, `Replicas`, `LogsTo`, `DeadLetters`, `FailsHere`, `Callers` and the
+keys of buckets, queues, topics and tables by `own_parts`, of the one resource asked about."""
 
 ALSO_KNOWN_AS: dict[str, str] = {
     ROLE: "InstanceProfileList[].[Arn, InstanceProfileName][]",
@@ -175,5 +213,6 @@ ALSO_KNOWN_AS: dict[str, str] = {
     TEMPLATE: "[LaunchTemplateName]",
     DB: "[Endpoint.Address]",
     CLUSTER: "[Endpoint, ReaderEndpoint]",
+    DISTRIBUTION: "[DomainName]",
 }
 """Where a description has further names by which others name it."""

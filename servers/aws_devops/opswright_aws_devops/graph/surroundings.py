@@ -4,20 +4,27 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from opswright_aws_devops.graph import entrances
 from opswright_aws_devops.graph.graph import Graph
-from opswright_aws_devops.graph.own_parts import NOT_READ, OWN_PARTS
+from opswright_aws_devops.graph.own_parts import OWN_PARTS
+from opswright_aws_devops.graph.parts import NOT_READ, Parts
 from opswright_aws_devops.graph.relations import (
+    API,
     BALANCER,
     CLUSTER,
     DB,
+    DISTRIBUTION,
     FUNCTION,
+    LOG_GROUP,
+    REPOSITORY,
+    REST_API,
     SERVICE,
     TARGETS,
     TEMPLATE,
     TOPIC,
+    ZONE,
 )
-from opswright_aws_devops.resource_kinds import KINDS
-from opswright_aws_devops.resource_kinds.network import HOSTED_ZONE
+from opswright_aws_devops.resource_kinds import INVENTORY
 from opswright_aws_devops.resource_kinds.reading import Read, read_all
 from opswright_core.aws import Aws
 from opswright_core.parallel import each
@@ -26,12 +33,10 @@ from opswright_core.verdicts import Unread, attempt
 MOST_NEAR = 25
 """Of a kind whose parts take a call each (listeners, targets, records), so many are looked into."""
 
-Parts = dict[str, Any]
-
 
 def load_graph(a: Aws) -> tuple[Graph, list[str]]:
     """The graph of a region and of what the account has once, and what could not be read of it."""
-    reading = read_all(a, KINDS)
+    reading = read_all(a, INVENTORY)
     unread = list(reading.unread)
     present = {kind.type for kind, _ in reading.found}
     told: dict[str, dict[str, Parts]] = {}
@@ -61,8 +66,10 @@ def look_closer(a: Aws, graph: Graph, start: int, unread: list[str]) -> Graph:
         for edges in (graph.depends_on, graph.needed_by)
         for step in graph.reached(start, edges)
     }
-    if any(graph.read[node][0].type in _POINTED_AT for node in near):
-        near |= {n for n, (kind, _) in enumerate(graph.read) if kind is HOSTED_ZONE}
+    pointing = {
+        type_ for node in near for type_ in _POINTED_AT_BY.get(graph.read[node][0].type, ())
+    }
+    near |= {n for n, (kind, _) in enumerate(graph.read) if kind.type in pointing}
     return look_into(a, graph, near, [start], unread)
 
 
@@ -191,9 +198,13 @@ def _bucket_of(name: str) -> str:
 
 
 _READERS: dict[str, Callable[[Aws, Parts], Parts]] = {
-    BALANCER: _listeners, TARGETS: _targets, SERVICE: _task, HOSTED_ZONE.type: _aliases,
+    BALANCER: _listeners, TARGETS: _targets, SERVICE: _task, ZONE: _aliases,
+    REST_API: entrances.rest_api, API: entrances.api,
 }  # fmt: skip
 """What is looked into wherever it is near."""
 
-_POINTED_AT = (BALANCER, DB, CLUSTER)
-"""Kinds that DNS records point to by a name of their own."""
+_POINTED_AT_BY: dict[str, tuple[str, ...]] = {
+    BALANCER: (ZONE, REST_API, API), DB: (ZONE,), CLUSTER: (ZONE,), DISTRIBUTION: (ZONE,),
+    FUNCTION: (REST_API, API), LOG_GROUP: (SERVICE, REST_API, API), REPOSITORY: (SERVICE,),
+}  # fmt: skip
+"""Kinds that are named only by the parts of others, which a call for each tells."""

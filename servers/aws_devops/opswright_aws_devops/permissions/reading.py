@@ -43,6 +43,18 @@ INVENTORY = (
     "tag:GetResources",
 )
 
+_REQUESTED = (
+    "apigateway:GET",
+    "cloudfront:ListDistributions",
+    "cloudfront:ListTagsForResource",
+    "ec2:DescribeImages",
+    "ec2:DescribeSnapshots",
+    "lambda:ListLayers",
+    "logs:DescribeLogGroups",
+    "rds:DescribeDBClusterSnapshots",
+    "rds:DescribeDBSnapshots",
+)
+
 _GRAPH = (
     *INVENTORY,
     "ec2:DescribeLaunchTemplateVersions",
@@ -76,10 +88,23 @@ _CLOSER = (
     "sqs:ListDeadLetterSourceQueues",
 )
 
+_SHARED = (
+    "ec2:DescribeImageAttribute",
+    "ec2:DescribeSnapshotAttribute",
+    "ec2:GetSnapshotBlockPublicAccessState",
+    "lambda:GetLayerVersionPolicy",
+    "rds:DescribeDBClusterSnapshotAttributes",
+    "rds:DescribeDBSnapshotAttributes",
+)
+
 PERMISSIONS: dict[str, tuple[str, ...]] = {
-    "list_resources": (*INVENTORY, "ec2:DescribeRegions"),  # for target.region `all`
-    "get_resource": _GRAPH,
-    "explain_resource": (*_GRAPH, *_CLOSER),
+    "list_resources": (
+        *INVENTORY,
+        *_REQUESTED,
+        "ec2:DescribeRegions",  # for target.region `all`
+    ),
+    "get_resource": (*_GRAPH, *_REQUESTED),
+    "explain_resource": (*_GRAPH, *_REQUESTED, *_CLOSER, *_SHARED),
     "check_reachability": (
         "ec2:DescribeInstances",
         "ec2:DescribeNetworkAcls",

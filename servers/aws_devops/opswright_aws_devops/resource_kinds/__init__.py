@@ -1,6 +1,6 @@
 """The kinds of resources that can be listed: a table for each subject, and how they are read."""
 
-from opswright_aws_devops.resource_kinds import compute, data, governance, network
+from opswright_aws_devops.resource_kinds import compute, data, governance, network, requested
 from opswright_aws_devops.resource_kinds.kind import (
     Items as Items,
 )
@@ -31,4 +31,8 @@ KINDS: tuple[ResourceKind, ...] = (
     *compute.KINDS,
     *data.KINDS,
     *governance.KINDS,
+    *requested.KINDS,
 )
+INVENTORY = tuple(kind for kind in KINDS if not kind.is_on_request)
+"""What is read where no type is named."""
+ON_REQUEST = tuple(kind for kind in KINDS if kind.is_on_request)

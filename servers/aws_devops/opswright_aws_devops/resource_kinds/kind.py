@@ -55,6 +55,9 @@ class ResourceKind:
     """Its name in the Resource Groups Tagging API, where its own service lists no tags."""
     is_account_wide: bool = False
     """Whether every region lists the same ones."""
+    is_on_request: bool = False
+    """Whether it is read only where its type, or one of its ids, is asked for: there may be many
+    thousands, or each is of interest only beside another."""
     read: Callable[[Aws], Items] | None = None
 
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 from opswright_aws_devops.access.resource_access import Exposure
 from opswright_aws_devops.graph.exposure import exposure_of
 from opswright_aws_devops.graph.graph import Graph, Step
-from opswright_aws_devops.graph.relations import KEY
+from opswright_aws_devops.graph.relations import IMAGE, KEY
+from opswright_aws_devops.graph.requested import with_asked, with_beside
 from opswright_aws_devops.graph.surroundings import load_graph, look_closer
 from opswright_aws_devops.ownership import NAME_TAG
 from opswright_aws_devops.resource_kinds import Resource
@@ -59,6 +60,15 @@ _WORDS = {
     "secretsmanager:secret": "a kept secret",
     "ssm:parameter": "a kept setting",
     "kms:key": "an encryption key",
+    "ec2:snapshot": "a copy of a disk",
+    "ec2:image": "a machine image, which servers are started from",
+    "rds:snapshot": "a copy of a database server",
+    "rds:cluster-snapshot": "a copy of a database cluster",
+    "apigateway:rest-api": "a REST API, a way in from outside",
+    "apigatewayv2:api": "an HTTP or WebSocket API, a way in from outside",
+    "cloudfront:distribution": "a content network in front of its origins",
+    "logs:log-group": "a store of log lines",
+    "lambda:layer": "code that functions share",
 }
 
 
@@ -83,6 +93,7 @@ class Explanation(BaseModel):
     made_by: list[str] = Field(description="From its tags and this server's journal")
     depends_on: list[Link]
     depends_on_in_all: dict[str, int] = Field(description="Directly and by way of others, by type")
+    related: list[Link] = Field(description="Copies and origins; neither needs the other")
     affected: list[Affected] = Field(description="What breaks if this goes, nearest first")
     affected_in_all: dict[str, int] = Field(description="Counts by type")
     not_found: list[str] = Field(
@@ -100,7 +111,9 @@ def explain_resource(
     a = aws(target)
     with time_limit(runtime().settings.wait_seconds):
         graph, unread = load_graph(a)
+        graph = with_asked(a, graph, resource_id, unread)
         node = must_be_one(graph, resource_id, unread)
+        graph = with_beside(a, graph, node, unread)
         graph = look_closer(a, graph, node, unread)
     resource = graph.resource(node)
     needs = list(graph.reached(node, graph.depends_on))
@@ -114,6 +127,7 @@ def explain_resource(
         made_by=made_by(resource, str(graph.read[node][1].get(graph.read[node][0].arn, ""))),
         depends_on=links(graph, graph.depends_on.get(node, []), node),
         depends_on_in_all=_counts(graph, needs),
+        related=links(graph, graph.related.get(node, []), node)[:MOST_SHOWN],
         affected=[_affected(graph, step) for step in affected[:MOST_SHOWN]],
         affected_in_all=_counts(graph, affected),
         not_found=_not_found(graph, node),
@@ -148,11 +162,11 @@ def _affected(graph: Graph, step: Step) -> Affected:
 
 
 def _not_found(graph: Graph, node: int) -> list[str]:
-    """AWS's own keys are not listed, so they are not missed either."""
+    """AWS's own keys and images are not listed, so they are not missed either."""
     return [
         clean(f"{missing.relation} {missing.name}", 300)
         for missing in graph.missing.get(node, [])
-        if missing.types != (KEY,)
+        if missing.types not in ((KEY,), (IMAGE,))
     ]
 
 

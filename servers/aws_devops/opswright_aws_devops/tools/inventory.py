@@ -6,9 +6,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from opswright_aws_devops.graph.graph import Edge, Graph
+from opswright_aws_devops.graph.requested import with_asked
 from opswright_aws_devops.graph.surroundings import load_graph
 from opswright_aws_devops.resource_kinds import (
+    INVENTORY,
     KINDS,
+    ON_REQUEST,
     Items,
     Resource,
     ResourceKind,
@@ -88,6 +91,8 @@ def list_resources(
     counts = Counter(resource.type for resource in resources)
     said = ", ".join(f"{counts[k.type]} {k.type}" for k in KINDS if counts[k.type])
     summary = f"{where}: {said or 'nothing'}"
+    if not types:
+        summary += f". Only by types: {', '.join(kind.type for kind in ON_REQUEST)}"
     return page(resources, cursor=cursor, summary=summary, unread=unread)
 
 
@@ -122,6 +127,7 @@ def get_resource(
     """Read one resource with what it depends on and what needs it."""
     a = aws(target)
     graph, unread = load_graph(a)
+    graph = with_asked(a, graph, resource_id, unread)
     node = must_be_one(graph, resource_id, unread)
     kind, item = graph.read[node]
     return ResourceDetails(
@@ -159,12 +165,12 @@ def links(graph: Graph, edges: list[Edge], node: int) -> list[Link]:
 
 
 def _chosen(types: list[str] | None) -> list[ResourceKind]:
-    """The kinds named, in full (`ec2:vpc`) or without the service (`vpc`).
+    """The kinds named, in full (`ec2:vpc`) or without the service (`vpc`); the inventory for none.
 
     Raises BadInputError for a name that no kind has, or several.
     """
     if not types:
-        return list(KINDS)
+        return list(INVENTORY)
     chosen = []
     for name in types:
         named = [k for k in KINDS if name in (k.type, k.type.partition(":")[2])]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from opswright_aws_devops.resource_kinds import (
-    KINDS,
+    INVENTORY,
     Items,
     ResourceKind,
     as_resource,
@@ -50,7 +50,7 @@ def choose(
                 addresses.append((kind, item))
         return chosen
 
-    reading = read_kinds(a, KINDS, take)
+    reading = read_kinds(a, INVENTORY, take)
     if missing := [name for name in resource_ids if name not in named]:
         unread = f" Not read: {'; '.join(reading.unread)}." if reading.unread else ""
         raise NotFoundError(

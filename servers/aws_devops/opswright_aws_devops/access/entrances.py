@@ -1,0 +1,107 @@
+"""Whether everyone may call an API of API Gateway, or read what a distribution serves. Pure."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from opswright_aws_devops.access.resource_access import Exposure, judge
+from opswright_core.text import clean
+
+_MOST_NAMED = 5
+_CLOSED_ENDPOINT = "its own address is switched off, and its custom domains were not read"
+
+
+def judge_rest_api(
+    api: dict[str, Any],
+    resources: Sequence[dict[str, Any]],
+    stages: Sequence[Any],
+    account_id: str,
+) -> tuple[Exposure, str]:
+    """Whether everyone may call a REST API: its endpoint, stages, policy, and methods together.
+
+    Source: "Controlling and managing access to REST APIs in API Gateway". A method without
+    authorization is open to whom the API's policy admits, to all without a policy. Answers to
+    OPTIONS (what browsers ask first) open nothing.
+    """
+    if not stages:
+        return "no", "it is deployed in no stage"
+    policy = _plain(api.get("policy"))
+    is_private = "PRIVATE" in api.get("endpointConfiguration", {}).get("types", [])
+    if policy:
+        admitted, because = judge(policy, account_id)
+        if admitted != "yes":
+            return admitted, because
+    if is_private:
+        return "no", "a private API: only VPC endpoints lead to it"
+    methods = [
+        (f"{name} {resource.get('path', '')}", method)
+        for resource in resources
+        for name, method in (resource.get("resourceMethods") or {}).items()
+        if name != "OPTIONS"
+    ]
+    opened = [
+        name
+        for name, method in methods
+        if method.get("authorizationType", "NONE") == "NONE" and not method.get("apiKeyRequired")
+    ]
+    return _opened(opened, len(methods), is_closed=bool(api.get("disableExecuteApiEndpoint")))
+
+
+def judge_api(
+    api: dict[str, Any], routes: Sequence[dict[str, Any]], stages: Sequence[Any]
+) -> tuple[Exposure, str]:
+    """The same for an HTTP or WebSocket API; a WebSocket API asks who calls as they connect.
+
+    Source: "Control and manage access to HTTP APIs in API Gateway".
+    """
+    if not stages:
+        return "no", "it is deployed in no stage"
+    if api.get("ProtocolType") == "WEBSOCKET":
+        routes = [route for route in routes if route["RouteKey"] == "$connect"]
+    opened = [
+        route["RouteKey"]
+        for route in routes
+        if route.get("AuthorizationType", "NONE") == "NONE" and not route.get("ApiKeyRequired")
+    ]
+    return _opened(opened, len(routes), is_closed=bool(api.get("DisableExecuteApiEndpoint")))
+
+
+def _opened(names: Sequence[str], of_all: int, *, is_closed: bool) -> tuple[Exposure, str]:
+    if not of_all:
+        return "no", "nothing can be called in it"
+    if not names:
+        return "no", "everything in it asks who calls, or for an API key"
+    rest = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    said = ", ".join(clean(name, 100) for name in names[:_MOST_NAMED]) + rest
+    if is_closed:
+        return "unknown", f"{said} ask nobody who calls; {_CLOSED_ENDPOINT}"
+    return "yes", f"{said} ask nobody who calls"
+
+
+def judge_distribution(item: dict[str, Any]) -> tuple[Exposure, str]:
+    """Whether everyone may read of a distribution: it is on, and a path asks for no signature."""
+    if not item.get("Enabled"):
+        return "no", "it is switched off"
+    behaviors = [
+        item.get("DefaultCacheBehavior", {}),
+        *(item.get("CacheBehaviors", {}).get("Items") or []),
+    ]
+    if all(_asks_for_signature(behavior) for behavior in behaviors):
+        return "no", "all of it asks for signed URLs or cookies"
+    said = f"it answers everyone at {item.get('DomainName', '')}"
+    return "yes", f"{said}, behind the web ACL {item['WebACLId']}" if item.get("WebACLId") else said
+
+
+def _asks_for_signature(behavior: dict[str, Any]) -> bool:
+    return any(
+        behavior.get(trusted, {}).get("Enabled")
+        for trusted in ("TrustedKeyGroups", "TrustedSigners")
+    )
+
+
+def _plain(policy: str | None) -> str | None:
+    """A REST API's policy as JSON: API Gateway answers with its quotes escaped."""
+    if policy and policy.startswith('{\\"'):
+        plain: str = json.loads(f'"{policy}"')
+        return plain
+    return policy
