@@ -66,6 +66,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "create_instance": {
         "name": "blog", "subnet_id": "A_PRIVATE", "security_group_ids": ["APP_SG"],
     },
+    "create_launch_template": {"name": "blog", "security_group_ids": ["APP_SG"]},
     "resize_instance": {"instance_id": "SERVER", "instance_type": "t3.large"},
     "set_scaling": {"asg_name": "shop", "cpu_percent": 50, "scheduled": [NIGHT]},
     "update_auto_scaling_group": {
@@ -136,6 +137,9 @@ PARTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("iam:instance-profile", "blog"), ("iam:role", "blog"),
     ),
     "create_instance": (("iam:instance-profile", "blog"), ("iam:role", "blog")),
+    "create_launch_template": (
+        ("iam:instance-profile", "blog"), ("iam:role", "blog"), ("ec2:launch-template", "blog"),
+    ),
     "create_bucket": (("s3:bucket", "blog-files"),),
     "create_static_website": (
         ("cloudfront:origin-access-control", "blog-site"), ("s3:bucket", "blog-site"),

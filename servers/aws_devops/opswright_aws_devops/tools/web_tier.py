@@ -9,11 +9,17 @@ from pydantic import BaseModel, Field
 from opswright_aws_devops.access.roles import ROLE
 from opswright_aws_devops.instances.profile import PROFILE, make_profile
 from opswright_aws_devops.instances.setup import find_image, first_boot, launch_data
-from opswright_aws_devops.lookup import first, if_exists, must_exist
+from opswright_aws_devops.instances.templates import (
+    TEMPLATE,
+    claim_parts,
+    load_parts,
+    make_template,
+)
+from opswright_aws_devops.lookup import first, must_exist
 from opswright_aws_devops.networking.placement import place
 from opswright_aws_devops.ownership import Request, ResourceName, key, outstanding
 from opswright_aws_devops.steps import send
-from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
+from opswright_core.aws import HERE, Aws, AwsTarget, Target
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
 from opswright_core.errors import BadInputError
 from opswright_core.recorder import Recorder
@@ -22,7 +28,7 @@ from opswright_core.tools import write_tool
 from opswright_core.undo import aws_undo
 from opswright_core.verdicts import Check, check
 
-TEMPLATE, GROUP = "ec2:launch-template", "autoscaling:group"
+GROUP = "autoscaling:group"
 CPU_PERCENT = 60.0
 IN_SERVICE_SECONDS = 900.0
 
@@ -146,20 +152,8 @@ def load_group(a: Aws, name: str) -> dict[str, Any] | None:
 
 def _known(a: Aws, request: Request) -> list[str]:
     """The parts of this request that exist. Raises ConflictError for a name that is another's."""
-    ec2, iam, name = a.client("ec2"), a.client("iam"), request.name
-    named = [{"Name": "launch-template-name", "Values": [name]}]
-    templates = ec2.describe_launch_templates(Filters=named)["LaunchTemplates"]
-    profile = if_exists(lambda: iam.get_instance_profile(InstanceProfileName=name))
-    found: dict[str, dict[str, Any] | None] = {
-        ROLE: if_exists(lambda: iam.get_role(RoleName=name)["Role"]),
-        PROFILE: profile and profile["InstanceProfile"],
-        TEMPLATE: first(templates),
-        GROUP: load_group(a, name),
-    }
-    for kind, there in found.items():
-        if there is not None:
-            request.claim(f"{kind} {name}", tags_of(there.get("Tags")))
-    return [key(kind, name) for kind, there in found.items() if there is not None]
+    parts = {**load_parts(a, request), GROUP: load_group(a, request.name)}
+    return [key(kind, request.name) for kind in claim_parts(request, parts)]
 
 
 def _apply(
@@ -173,7 +167,7 @@ def _apply(
 ) -> WebTier:
     name = request.name
     profile_arn = make_profile(a, rec, request, artifact_bucket, target)
-    template_id = _make_template(a, rec, request, lambda: launch(profile_arn), target)
+    template_id = make_template(a, rec, request, lambda: launch(profile_arn), target)
     _make_group(a, rec, request, template_id, group, target)
     rec.wait(
         f"{group['MinSize']} instances of {name} in service",
@@ -204,46 +198,6 @@ def _all_ask_for_tokens(a: Aws, instances: list[dict[str, Any]]) -> bool:
     reservations = a.pages("ec2", "describe_instances", "Reservations", InstanceIds=ids)
     options = [i.get("MetadataOptions") or {} for r in reservations for i in r["Instances"]]
     return all(option.get("HttpTokens") == "required" for option in options)
-
-
-def _make_template(
-    a: Aws,
-    rec: Recorder,
-    request: Request,
-    launch: Callable[[], dict[str, Any]],
-    target: AwsTarget,
-) -> str:
-    ec2, name = a.client("ec2"), request.name
-    named = {"Filters": [{"Name": "launch-template-name", "Values": [name]}]}
-
-    def make() -> dict[str, str]:
-        there = ec2.describe_launch_templates(**named)["LaunchTemplates"]
-        if there:
-            return {"id": there[0]["LaunchTemplateId"]}
-        made = ec2.create_launch_template(
-            LaunchTemplateName=name,
-            LaunchTemplateData=launch(),
-            TagSpecifications=request.specification("launch-template", name),
-        )
-        return {"id": made["LaunchTemplate"]["LaunchTemplateId"]}
-
-    result: dict[str, str] = rec.step(
-        f"launch template {name}",
-        make,
-        undo=[
-            aws_undo(
-                f"delete launch template {name}",
-                "ec2",
-                "delete_launch_template",
-                {"LaunchTemplateName": name},
-                target=target,
-                region=a.region,
-                gone=("describe_launch_templates", named, "LaunchTemplates[]"),
-            )
-        ],
-        resource=lambda result: ResourceRef(type=TEMPLATE, id=result["id"], name=name),
-    )
-    return result["id"]
 
 
 def _make_group(
