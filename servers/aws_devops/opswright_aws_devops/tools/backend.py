@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from opswright_core.aws import HERE, Aws, AwsSessions, Target, error_code, is_absent, translate
+from opswright_core.cloud_errors import InUse, in_use
 from opswright_core.doctor import Line
 from opswright_core.errors import (
     AccessDeniedError,
@@ -110,7 +111,12 @@ def probed(a: Aws, *, fresh: bool = False) -> list[Probe]:
         when, kept = _known.get(key, (0.0, []))
     if kept and not fresh and time.monotonic() - when < KEPT_SECONDS:
         return kept
-    found = each(READS, lambda name: judge(name, lambda: READS[name](a)))
+    current = in_use.get()
+    before = in_use.set(InUse(profile=current.profile if current else None))
+    try:  # what is missing is the answer itself, not a gap of it
+        found = each(READS, lambda name: judge(name, lambda: READS[name](a)))
+    finally:
+        in_use.reset(before)
     if all(probe.implemented != "unknown" for probe in found):
         with _lock:
             _known[key] = (time.monotonic(), found)
