@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -96,16 +97,32 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Endpoi
 
 
 class Clock:
-    """A clock that botocore's pauses move, and nothing else."""
+    """A clock that botocore's pauses move, and nothing else: no thread that another test left."""
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self._thread, self._sleep = threading.get_ident(), time.sleep
 
     def __call__(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        self.now += seconds
+        if threading.get_ident() == self._thread:
+            self.now += seconds
+        else:
+            self._sleep(seconds)
+
+
+def _pause_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore's longest pauses: 1, 2, 4, 8, 16 s. Its random numbers are bound at its import."""
+    from botocore.retries.standard import ExponentialBackoff
+
+    made = ExponentialBackoff.__init__
+
+    def pausing(self: Any, *args: Any, **more: Any) -> None:
+        made(self, *args, **{**more, "random": lambda: 1.0})
+
+    monkeypatch.setattr(ExponentialBackoff, "__init__", pausing)
 
 
 def refused(call: Callable[[], Any]) -> Exception:
@@ -126,7 +143,7 @@ def test_a_throttled_call_ends_within_its_deadline_and_says_what_to_do(
 ) -> None:
     endpoint, clock = refusing("Throttling"), Clock()
     monkeypatch.setattr("time.sleep", clock.sleep)
-    monkeypatch.setattr("random.random", lambda: 1.0)  # the longest pauses: 1, 2, 4, 8, 16 s
+    _pause_longest(monkeypatch)
     error = refused(lambda: watched(clock).client("sts").get_caller_identity())
     assert isinstance(error, ThrottledError)
     assert "call again in a minute" in str(error)
