@@ -90,7 +90,9 @@ async def test_two_servers_in_two_processes_keep_one_journal(
             for name in ("lamp", "vase", "book", "bowl")
             for client in (one, other)
         ]
-        answers = [answer.structured_content for answer in await asyncio.gather(*calls)]
+        answered = await asyncio.gather(*calls)
+        assert [answer.content for answer in answered if answer.is_error] == []
+        answers = [answer.structured_content for answer in answered]
         listed = [(await c.call_tool("list_changes", {})).structured_content for c in (one, other)]
     assert {answer["status"] for answer in answers} == {"done"}
     assert world.things == ["book", "bowl", "lamp", "vase"]

@@ -182,7 +182,7 @@ async def test_a_model_finds_another_way_and_what_it_used_counts(
             monkeypatch.setenv(name, value)
         async with open_session() as session:
             run, outcomes = await carry_out(session, plan_of(seen, few))
-    assert (run.status, run.plan.version) == ("done", 2)
+    assert (run.status, run.plan.version) == ("done", 2), outcomes
     assert statuses(outcomes) == {"seen": "done", "look": "done"}
     assert run.plan.planner.startswith("claude ")
     assert spent(run, outcomes).tokens == run.plan.planning_tokens > 0
