@@ -9,7 +9,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from opswright_core.cloud_errors import ACTION, BAD_CREDENTIALS, PERMISSION, is_gap, note_gap
+from opswright_core.cloud_errors import (
+    ACTION,
+    BAD_CREDENTIALS,
+    PERMISSION,
+    answered,
+    is_gap,
+    note_gap,
+)
 from opswright_core.errors import ThrottledError
 from opswright_core.not_yet import SPREAD_SECONDS, is_not_yet, pause_seconds
 from opswright_core.parallel import refuse_late
@@ -40,6 +47,7 @@ class ClientEvents:
         """Register on a boto3 session, before it makes clients."""
         session.events.register_first("before-call", self._begin)
         session.events.register_last("before-send", self._refuse_late)
+        session.events.register_first("before-parse", _name_answered)
         session.events.register_first("needs-retry", self._end_retries)
         session.events.register_first("after-call", self._note)
 
@@ -111,11 +119,19 @@ class ClientEvents:
             return
         if parsed["Error"].get("Code") in BAD_CREDENTIALS:
             self.stale.set()
-        permission = action_of(model.service_model, model.name)
-        action = f"{permission.partition(':')[0]}:{model.name}"
+        permission, action = action_of(model.service_model, model.name), _named(model)
         parsed.setdefault("ResponseMetadata", {}).update({ACTION: action, PERMISSION: permission})
         if is_gap(parsed):
             note_gap(f"The backend does not implement {action}.")
+
+
+def _named(model: Any) -> str:
+    """An operation as IAM prefixes it: `ec2:DescribeVpcs`."""
+    return f"{action_of(model.service_model, model.name).partition(':')[0]}:{model.name}"
+
+
+def _name_answered(operation_model: Any, **_: Any) -> None:
+    answered.set(lambda: _named(operation_model))
 
 
 def _is_lost(response: Any, caught_exception: Exception | None) -> bool:

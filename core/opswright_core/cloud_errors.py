@@ -7,6 +7,7 @@ expired credentials, a region or endpoint that does not answer, an emulator's ga
 import html
 import re
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,13 @@ class InUse:
 
 in_use: ContextVar[InUse | None] = ContextVar("opswright_in_use", default=None)
 """Set around every call by the server; worker threads inherit it."""
+
+
+answered: ContextVar[Callable[[], str]] = ContextVar(
+    "opswright_answered", default=lambda: "an operation"
+)
+"""Names the action whose answer was parsed last, in IAM's words: an answer that botocore cannot
+parse raises an error that does not name it."""
 
 
 def note_gap(text: str) -> None:
@@ -127,8 +135,7 @@ def translate(exc: Exception) -> Exception:
     if isinstance(exc, botocore.ClientError):
         return _client_error(exc)
     if type(exc).__name__ == "ResponseParserError":  # from botocore.parsers, a family of its own
-        # No event of botocore's tells of it, and the error does not name the operation.
-        note_gap("The backend does not implement an operation: its answer is not AWS's.")
+        note_gap(f"The backend does not implement {answered.get()()}.")
         return EmulatorGapError(
             "The backend's answer is not AWS's: it does not implement this operation (emulators "
             f"lack some). Details: {one_line(str(exc))}",

@@ -63,6 +63,20 @@ def list_nothing_lacking(target: Target = HERE) -> Thing:
     return Thing(number=len(aws(target).client("ec2").describe_vpcs()["Vpcs"]))
 
 
+@read_tool
+def read_drift(target: Target = HERE) -> Thing:
+    """Read a stack's drift, to which the emulator answers with no AWS error at all."""
+    try:
+        aws(target).client("cloudformation").describe_stack_drift_detection_status(
+            StackDriftDetectionId="00000000-0000-0000-0000-000000000000"
+        )
+    except Exception as exc:
+        if isinstance(translate(exc), EmulatorGapError):
+            return Thing(number=0)
+        raise
+    return Thing(number=1)
+
+
 @write_tool()
 def make_thing(target: Target = HERE) -> Work[Thing]:
     """Make a thing that two services would look after."""
@@ -92,7 +106,7 @@ async def look_and_make(worker: Worker, _: NoInputs) -> Outcome:
 def create_server(settings: Settings) -> Any:
     return build_server(
         "things", title="Things", instructions="Things.", settings=settings,
-        tools=[list_analyzed, list_nothing_lacking, make_thing], skills=[look_and_make],
+        tools=[list_analyzed, list_nothing_lacking, read_drift, make_thing], skills=[look_and_make],
     )  # fmt: skip
 
 
@@ -104,11 +118,15 @@ async def test_every_page_of_a_reading_names_once_what_it_could_not_ask(
         after = {"cursor": first.structured_content["cursor"]}
         second = await client.call_tool("list_analyzed", after)
         other = await client.call_tool("list_nothing_lacking", {})
+        unparsed = (await client.call_tool("read_drift", {})).structured_content
     for answer in (first, second):
         assert answer.structured_content["gaps"] == [ANALYZERS]
         assert answer.structured_content["region"] == "eu-west-1"
         assert json.loads(answer.content[0].text) == answer.structured_content
     assert "gaps" not in other.structured_content
+    assert unparsed["gaps"] == [
+        "The backend does not implement cloudformation:DescribeStackDriftDetectionStatus."
+    ]
 
 
 async def test_a_change_keeps_what_its_calls_met_beside_what_it_tells_itself(
