@@ -36,8 +36,8 @@ _TOO_EARLY = re.compile(
     ),
     re.IGNORECASE,
 )
-"""What services say of what was made just now under codes that mean other things too; Terraform's
-provider for AWS waits at most of the same."""
+"""What services say of what was made just now under codes that mean other things too. Terraform's
+provider for AWS waits at those of ECS, flow logs and Application Auto Scaling as well."""
 _READS_AND_REMOVES = re.compile(
     r"(Describe|Get|List|Head|Search|Lookup|BatchGet|Delete|Detach|Disassociate|Remove|Terminate|"
     r"Deregister|Revoke|Release|Untag|Cancel|Stop)"

@@ -76,6 +76,16 @@ MADE_ONCE = (
 )  # fmt: skip
 
 
+def refused_within(code: str, message: str) -> Answer:
+    """EC2's refusal of flow logs: it says 200, and has the reason inside."""
+    error = f"<error><code>{code}</code><message>{message}</message></error>"
+    body = (
+        "<CreateFlowLogsResponse><flowLogIdSet/>"
+        f"<unsuccessful><item>{error}</item></unsuccessful></CreateFlowLogsResponse>"
+    )
+    return 200, {"Content-Type": "text/xml"}, body.encode()
+
+
 class Early(Front):
     """An AWS that knows nothing new at the first call of each operation."""
 
@@ -89,6 +99,8 @@ class Early(Front):
         if (action := call.action) in NOT_YET and not self.too_early[action]:
             self.too_early[action] += 1
             code, message = NOT_YET[action]
+            if action == "CreateFlowLogs":
+                return refused_within(code, message)
             return call.refused(
                 code, re.sub(r"{([\w.]+)}", lambda name: call.sent[name[1]], message)
             )
