@@ -13,7 +13,12 @@ from opswright_core.drift import compared, said
 from opswright_core.errors import OpswrightError
 from opswright_core.parallel import each, time_limit
 from opswright_core.runtime import Runtime, runtime
-from opswright_core.standing import in_the_way, standing_changes, undo_change_scope
+from opswright_core.standing import (
+    InTheWay,
+    in_the_way,
+    standing_changes,
+    undo_change_scope,
+)
 from opswright_core.tools import read_tool
 from opswright_core.undo import UndoStep
 from opswright_core.verdicts import Check
@@ -83,7 +88,7 @@ def _previewed(
     rt: Runtime, record: Record, standing: list[Record], together: set[str]
 ) -> PreviewedUndo:
     steps = [_met(rt, step) for step in record.undo_steps] if record.status != "undone" else []
-    checks = compared(rt, record)
+    checks, later = compared(rt, record), in_the_way(record, standing, together)
     return PreviewedUndo(
         change_id=record.change_id,
         tool=record.tool,
@@ -91,8 +96,8 @@ def _previewed(
         steps=steps,
         differs=said(checks, "FAIL"),
         unread=said(checks, "UNKNOWN"),
-        blocked_by=blockers(rt, record, standing, together),
-        later=in_the_way(record, standing, together).warnings,
+        blocked_by=blockers(rt, record, later),
+        later=later.warnings,
     )
 
 
@@ -107,8 +112,8 @@ def _met(rt: Runtime, step: UndoStep) -> PreviewedStep:
     return PreviewedStep(does=step.description, state=state, evidence=undone.evidence)
 
 
-def blockers(rt: Runtime, record: Record, standing: list[Record], together: set[str]) -> list[str]:
-    """Why undoing a change would be refused or fail now; those of `together` are undone with it."""
+def blockers(rt: Runtime, record: Record, later: InTheWay) -> list[str]:
+    """Why undoing a change would be refused or fail now."""
     if record.status == "undone":
         return [f"It has been undone already, by {record.undone_by}."]
     blockers = []
@@ -124,4 +129,4 @@ def blockers(rt: Runtime, record: Record, standing: list[Record], together: set[
         undo_change_scope(rt, record)
     except OpswrightError as exc:
         blockers.append(str(exc))
-    return [*blockers, *in_the_way(record, standing, together).refusals]
+    return [*blockers, *later.refusals]

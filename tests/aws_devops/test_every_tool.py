@@ -65,23 +65,30 @@ async def test_what_a_read_may_not_see_is_named_and_never_passes(ground: Ground,
     assert silent == [], "\n".join(map(str, silent))
 
 
+async def call_and_writes(ground: Ground, tool: str, asked: dict[str, Any]) -> tuple[Any, Any]:
+    """The answer to a call, and what it sent that would change something."""
+    sessions = ground.watched.sessions
+    start = len(sessions.sent)
+    answer = await ground.watched.client.call_tool(tool, asked, raise_on_error=False)
+    return answer, [call for call in sessions.sent[start:] if writes(call)]
+
+
 @pytest.mark.usefixtures("at_it")
 @pytest.mark.parametrize("tool", PARTS)
 async def test_a_name_that_is_somebody_elses_is_refused_before_anything_is_made(
     ground: Ground, tool: str
 ) -> None:
-    wrong, sessions = [], ground.watched.sessions
+    wrong = []
     asked = numbered(filled(CHANGES[tool], ground.known), "0")
     for type_, part in PARTS[tool]:
         name = part.replace("#", "0")
         with namesake(ground.clients, type_, name, ground.known):
-            start = len(sessions.sent)
-            answer = await ground.watched.client.call_tool(tool, asked, raise_on_error=False)
+            answer, written = await call_and_writes(ground, tool, asked)
         told = said(answer)
         whose = "outside opswright" in told or "set_dns_record uses it" in told
         if not answer.is_error or name not in told or not whose:
             wrong.append(f"{type_} {name}: {told[:400]}")
-        if written := [call for call in sessions.sent[start:] if writes(call)]:
+        if written:
             wrong.append(f"{type_} {name}: sent {written}")
     assert wrong == [], "\n".join(wrong)
 
@@ -90,14 +97,13 @@ async def test_a_name_that_is_somebody_elses_is_refused_before_anything_is_made(
 async def test_what_no_call_can_mean_is_refused_with_what_to_do_and_nothing_is_sent(
     ground: Ground,
 ) -> None:
-    wrong, sessions = [], ground.watched.sessions
+    wrong = []
     for tool, strange, advice in STRANGE:
         asked = numbered(filled({**CHANGES[tool], **strange}, ground.known), "0")
-        start = len(sessions.sent)
-        answer = await ground.watched.client.call_tool(tool, asked, raise_on_error=False)
+        answer, written = await call_and_writes(ground, tool, asked)
         if not answer.is_error or advice not in answer.content[0].text:
             wrong.append(f"{tool} {strange}: {said(answer)[:400]}")
-        if written := [call for call in sessions.sent[start:] if writes(call)]:
+        if written:
             wrong.append(f"{tool} {strange}: sent {written}")
     assert wrong == [], "\n".join(wrong)
 

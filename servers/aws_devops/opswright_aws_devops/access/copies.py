@@ -2,10 +2,7 @@
 
 from collections.abc import Iterable
 
-from opswright_aws_devops.access.resource_access import Exposure
-from opswright_core.text import clean
-
-_MOST_NAMED = 5
+from opswright_aws_devops.access.resource_access import Exposure, few
 
 
 def judge_shares(
@@ -18,10 +15,9 @@ def judge_shares(
     if is_for_all:
         return "yes", "every AWS account may make its own from it"
     foreign = [f"account {one}" for one in accounts if one != account_id]
-    foreign += [clean(one, 200) for one in others]
+    foreign += others
     if foreign:
-        rest = f" and {len(foreign) - _MOST_NAMED} more" if len(foreign) > _MOST_NAMED else ""
-        return "other accounts", f"it is shared with {', '.join(foreign[:_MOST_NAMED])}{rest}"
+        return "other accounts", f"it is shared with {few(foreign)}"
     return "no", "it is shared with nobody"
 
 

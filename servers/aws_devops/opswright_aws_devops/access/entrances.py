@@ -4,10 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from opswright_aws_devops.access.resource_access import Exposure, judge
-from opswright_core.text import clean
+from opswright_aws_devops.access.resource_access import Exposure, few, judge
 
-_MOST_NAMED = 5
 _CLOSED_ENDPOINT = "its own address is switched off, and its custom domains were not read"
 
 
@@ -71,11 +69,8 @@ def _opened(names: Sequence[str], of_all: int, *, is_closed: bool) -> tuple[Expo
         return "no", "nothing can be called in it"
     if not names:
         return "no", "everything in it asks who calls, or for an API key"
-    rest = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    said = ", ".join(clean(name, 100) for name in names[:_MOST_NAMED]) + rest
-    if is_closed:
-        return "unknown", f"{said} ask nobody who calls; {_CLOSED_ENDPOINT}"
-    return "yes", f"{said} ask nobody who calls"
+    said = f"{few(names)} ask nobody who calls"
+    return ("unknown", f"{said}; {_CLOSED_ENDPOINT}") if is_closed else ("yes", said)
 
 
 def judge_distribution(item: dict[str, Any]) -> tuple[Exposure, str]:

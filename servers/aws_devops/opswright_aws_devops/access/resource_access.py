@@ -46,11 +46,11 @@ def judge(policy: str | None, account_id: str) -> tuple[Exposure, str]:
 def said(found: Reach, *, has_policy: bool) -> tuple[Exposure, str]:
     """A reach as an answer, the widest first."""
     if found.public:
-        return "yes", f"its policy lets everyone {_few(found.public)}"
+        return "yes", f"its policy lets everyone {few(found.public)}"
     if found.foreign:
-        return "other accounts", f"its policy admits {_few(found.foreign)}"
+        return "other accounts", f"its policy admits {few(found.foreign)}"
     if found.unsure:
-        return "unknown", f"its policy admits {_few(found.unsure)}, whose account is not told"
+        return "unknown", f"its policy admits {few(found.unsure)}, whose account is not told"
     return "no", "its policy admits only its own account and AWS services" if has_policy else (
         _NO_POLICY
     )
@@ -152,7 +152,7 @@ def judge_bucket(
     if found.public and not is_on("RestrictPublicBuckets"):
         return said(found, has_policy=True)
     if by_acl and not is_on("IgnorePublicAcls"):
-        return "yes", _few(by_acl)
+        return "yes", few(by_acl)
     if found.public:
         return "no", "its policy admits everyone, but the public access block holds them off"
     if by_acl and not found.foreign:
@@ -183,7 +183,8 @@ def _once(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _few(names: Sequence[str]) -> str:
+def few(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
     rest = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return ", ".join(clean(name, 200) for name in names[:_MOST_NAMED]) + rest
 

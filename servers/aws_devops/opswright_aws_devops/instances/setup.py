@@ -30,6 +30,12 @@ ImageName = Annotated[
     ),
 ]
 
+InstanceType = Annotated[str, Field(description="Size", max_length=40)]
+DiskSize = Annotated[int, Field(description="First disk", ge=8, le=16384)]
+BootScript = Annotated[
+    str, Field(description="Script of the first boot; no secrets", max_length=16_000)
+]
+
 _FIRST_BOOT = """#!/bin/bash
 # Answers the health check until the first release is deployed.
 cat >/opt/placeholder.py <<'EOF'

@@ -10,7 +10,10 @@ from opswright_aws_devops.instances.profile import PROFILE, make_profile
 from opswright_aws_devops.instances.setup import (
     NEWEST,
     ROOT_DISK_GB,
+    BootScript,
+    DiskSize,
     ImageName,
+    InstanceType,
     choose_image,
     launch_data,
 )
@@ -47,12 +50,10 @@ def create_instance(
     name: ResourceName,
     subnet_id: Annotated[str, Field(description="Best a private one", max_length=40)],
     security_group_ids: Annotated[list[str], Field(description="At least one", min_length=1)],
-    instance_type: Annotated[str, Field(description="Size", max_length=40)] = "t3.small",
+    instance_type: InstanceType = "t3.small",
     image: ImageName = NEWEST,
-    disk_gb: Annotated[int, Field(description="First disk", ge=8, le=16384)] = ROOT_DISK_GB,
-    user_data: Annotated[
-        str, Field(description="Script of the first boot; no secrets", max_length=16_000)
-    ] = "",
+    disk_gb: DiskSize = ROOT_DISK_GB,
+    user_data: BootScript = "",
     target: Target = HERE,
 ) -> Work[Instance]:
     """Create a single Linux server: Session Manager instead of SSH, IMDSv2, encrypted disk.

@@ -17,7 +17,7 @@ from opswright_core.aws import HERE, Aws, Target
 from opswright_core.changes import Record, Scope, load
 from opswright_core.parallel import time_limit
 from opswright_core.runtime import Runtime, aws, runtime
-from opswright_core.standing import LOOKED_BACK, standing_changes
+from opswright_core.standing import LOOKED_BACK, in_the_way, standing_changes
 from opswright_core.text import clean
 from opswright_core.tools import read_tool
 from opswright_core.undo_preview import blockers
@@ -92,7 +92,7 @@ def preview_teardown(
                 summary=record.summary,
                 region=record.scope.rpartition(":")[2],
                 steps=[step.description for step in record.undo_steps],
-                blocked_by=blockers(rt, record, standing, together),
+                blocked_by=blockers(rt, record, in_the_way(record, standing, together)),
             )
             for record in chosen
         ]

@@ -8,7 +8,12 @@ from pydantic import BaseModel, Field
 
 from opswright_aws_devops.access.roles import ROLE
 from opswright_aws_devops.instances.profile import PROFILE, make_profile
-from opswright_aws_devops.instances.setup import find_image, first_boot, launch_data
+from opswright_aws_devops.instances.setup import (
+    InstanceType,
+    find_image,
+    first_boot,
+    launch_data,
+)
 from opswright_aws_devops.instances.templates import (
     TEMPLATE,
     claim_parts,
@@ -50,7 +55,7 @@ def create_web_tier(
     subnet_ids: Annotated[list[str], Field(description="In two zones", min_length=2)],
     security_group_ids: Annotated[list[str], Field(description="At least one", min_length=1)],
     target_group_arn: Annotated[str, Field(description="To register in", max_length=300)],
-    instance_type: Annotated[str, Field(description="Size", max_length=40)] = "t3.small",
+    instance_type: InstanceType = "t3.small",
     min_size: Annotated[int, Field(description="Fewest servers", ge=1, le=100)] = 2,
     max_size: Annotated[int, Field(description="Most servers", ge=1, le=100)] = 6,
     app_port: Annotated[int, Field(description="They listen on", ge=1, le=65535)] = 8080,

@@ -54,7 +54,8 @@ class Memories:
         repeat within one run does nothing.
         """
         self.expire()
-        by_id = {_id_of(agent, record): record for record in records}
+        ids = [_id_of(agent, record) for record in records]
+        by_id = dict(zip(ids, records, strict=True))
         known = self._known(list(by_id))
         due = {
             memory_id: record
@@ -87,7 +88,6 @@ class Memories:
             of = self._unit.full_text.of
             words = [(numbers[row["memory_id"]], of(row["text"])) for row in fresh]
             self._unit.dialect.index(self._connection, "memory_words", words)
-        ids = [_id_of(agent, record) for record in records]
         return ids, Recorded(revision=self._unit.revision, count=len(records))
 
     def _known(self, memory_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
