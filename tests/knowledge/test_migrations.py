@@ -74,6 +74,30 @@ def test_the_migrations_make_the_schema_of_the_code(empty_url: str) -> None:
     assert looked_at(empty_url, differences) == []
 
 
+def test_a_new_file_is_made_as_the_migrations_make_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, migrated = (f"sqlite:///{tmp_path}/{name}.db" for name in ("made", "migrated"))
+    with monkeypatch.context() as patched:
+        patched.setattr(upgrade, "_migrate", None)
+        open_and_close(made)
+    with monkeypatch.context() as patched:
+        patched.setattr("opswright_knowledge.storage.sqlite.SQLite.create", lambda *_: False)
+        open_and_close(migrated)
+    assert looked_at(made, _everything) == looked_at(migrated, _everything)
+
+
+def _everything(connection: Connection) -> Any:
+    """Every table and index as it was asked for, spaces aside, and every row."""
+    tables = {name: " ".join((sql or "").split()) for name, sql in _tables(connection)}
+    rows = {
+        name: sorted(map(tuple, connection.exec_driver_sql(f'SELECT * FROM "{name}"')), key=str)
+        for name, sql in tables.items()
+        if sql.startswith("CREATE TABLE") and "_words_" not in name
+    }
+    return tables, rows
+
+
 async def test_all_that_the_first_version_kept_is_there_after(
     first: str, settings: Settings
 ) -> None:

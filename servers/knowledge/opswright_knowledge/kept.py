@@ -4,7 +4,9 @@ import re
 from math import isfinite
 from typing import Any, TypeVar
 
-from opswright_core.canonical import canonical_json, size_bytes
+from pydantic_core import to_json
+
+from opswright_core.canonical import size_bytes
 from opswright_core.errors import BadInputError
 from opswright_core.pages import BUDGET_BYTES, trim
 from opswright_core.redact import is_harmless, redact
@@ -49,7 +51,7 @@ def _size_of_tidy(value: Any) -> int | None:
     Most records are such, and one look at their JSON is much quicker than one at each text.
     """
     try:
-        text = canonical_json(value)
+        text = to_json(value, inf_nan_mode="constants").decode()
     except (RecursionError, TypeError, ValueError):
         return None
     if (

@@ -3,10 +3,10 @@
 import re
 import unicodedata
 
-_WORD = re.compile(r"[^\W_]+")
-
 LONGEST = 64
 """Longer words are cut, where they are kept and where they are asked for."""
+
+_WORD = re.compile(rf"([^\W_]{{1,{LONGEST}}})[^\W_]*")
 
 
 def words(text: str) -> list[str]:
@@ -19,4 +19,4 @@ def words(text: str) -> list[str]:
     if not text.isascii():
         apart = unicodedata.normalize("NFKD", text)
         plain = "".join(char for char in apart if not unicodedata.combining(char))
-    return [word[:LONGEST] for word in _WORD.findall(plain.lower())]
+    return _WORD.findall(plain.lower())

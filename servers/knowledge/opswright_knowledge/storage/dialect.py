@@ -44,6 +44,9 @@ class Dialect(Protocol):
     def lock_schema(self, connection: Connection) -> None:
         """Let no other process migrate until this transaction ends."""
 
+    def create(self, connection: Connection) -> bool:
+        """Make the newest schema in an empty database; False leaves it to the migrations."""
+
     def lock(self, connection: Connection, namespace: int) -> None:
         """Let no other process write to the namespace until this transaction ends."""
 

@@ -28,7 +28,8 @@ class FullText:
 
     def of(self, text: str) -> list[str]:
         """The words of a text as they are indexed."""
-        return [f"{self._unit.namespace}q{word}" for word in words(text)]
+        own = f"{self._unit.namespace}q"
+        return [own + word for word in words(text)]
 
     def memories(self, asked: Sequence[str]) -> CTE:
         """(number, relevance) of the memories that are worth ranking for some words.

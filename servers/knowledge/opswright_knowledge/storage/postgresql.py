@@ -122,6 +122,10 @@ class PostgreSQL(PostedWords):
         """Take the advisory lock of migrations."""
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SCHEMA_LOCK})
 
+    def create(self, connection: Connection) -> bool:
+        """The migrations do."""
+        return False
+
     def lock(self, connection: Connection, namespace: int) -> None:
         """Lock the namespace's row."""
         c = namespaces.c

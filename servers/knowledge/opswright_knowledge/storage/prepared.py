@@ -7,10 +7,13 @@ a write has eight of them. Types are turned as SQLAlchemy turns them.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, Executable
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-_DIALECT = SQLiteDialect_pysqlite()
+_DIALECT = SQLiteDialect_pysqlite(
+    json_serializer=lambda value: to_json(value, inf_nan_mode="constants").decode()
+)
 
 Row = dict[str, Any]
 
@@ -23,10 +26,9 @@ class Prepared:
             dialect=_DIALECT, column_keys=list(names)
         )
         self.sql = str(compiled)
-        self._binds = [
-            (name, _impl(compiled.binds[name]).bind_processor(_DIALECT))
-            for name in compiled.positiontup or ()
-        ]
+        self._names = list(compiled.positiontup or ())
+        turned = [_impl(compiled.binds[name]).bind_processor(_DIALECT) for name in self._names]
+        self._turned = [(at, turn) for at, turn in enumerate(turned) if turn is not None]
         columns = getattr(statement, "exported_columns", ())
         self._columns = [
             (column.key, _impl(column).result_processor(_DIALECT, None)) for column in columns
@@ -35,7 +37,7 @@ class Prepared:
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
         """Run it for each of some values; returns the rows that it returns, by column."""
         driver: Any = connection.connection.dbapi_connection
-        sent = [self._sent(row) for row in rows]
+        sent = list(map(self._sent, rows))
         if not self._columns:
             driver.executemany(self.sql, sent)
             return []
@@ -48,10 +50,11 @@ class Prepared:
             for found in driver.execute(self.sql, one).fetchall()
         ]
 
-    def _sent(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple(
-            [row[name] if turned is None else turned(row[name]) for name, turned in self._binds]
-        )
+    def _sent(self, row: Mapping[str, Any]) -> list[Any]:
+        values = [row[name] for name in self._names]
+        for at, turn in self._turned:
+            values[at] = turn(values[at])
+        return values
 
 
 made: dict[tuple[Executable, tuple[str, ...]], Prepared] = {}

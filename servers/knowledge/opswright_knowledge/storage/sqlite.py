@@ -35,6 +35,8 @@ BUSY_SECONDS = 30
 POLL_SECONDS = 0.025
 """How often a server that somebody listens to looks whether another process has written."""
 
+_NEWEST = Path(__file__).with_name("sqlite.sql")
+
 _ADVICE = {
     "SQLITE_BUSY": "Another process holds it; try again, and look for one that hangs.",
     "SQLITE_LOCKED": "Another process holds it; try again, and look for one that hangs.",
@@ -87,6 +89,14 @@ class SQLite:
 
     def lock_schema(self, connection: Connection) -> None:
         """Nothing: the transaction holds the file's lock."""
+
+    def create(self, connection: Connection) -> bool:
+        """By `sqlite.sql`, in a file with nothing in it."""
+        if connection.exec_driver_sql("SELECT 1 FROM sqlite_schema").first():
+            return False
+        for statement in _NEWEST.read_text(encoding="utf-8").split(";\n"):
+            connection.exec_driver_sql(statement)
+        return True
 
     def lock(self, connection: Connection, namespace: int) -> None:
         """Nothing: the transaction holds the file's lock."""

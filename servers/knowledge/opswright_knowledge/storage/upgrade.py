@@ -19,7 +19,9 @@ def upgrade(engine: Engine, dialect: Dialect) -> None:
             return
     with engine.connect().execution_options(**dialect.writing()) as connection, connection.begin():
         dialect.lock_schema(connection)
-        if not _is_current(connection, dialect):  # another process may just have done it
+        if _is_current(connection, dialect):  # another process may just have done it
+            return
+        if not dialect.create(connection):
             _migrate(connection, VERSIONS[-1])
 
 
