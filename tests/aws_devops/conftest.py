@@ -191,6 +191,13 @@ def stack_cloud(stack_emulator: str, monkeypatch: pytest.MonkeyPatch) -> Callabl
     return lambda service: boto3.client(service, endpoint_url=stack_emulator)
 
 
+@pytest.fixture
+async def stacks(stack_cloud: Any, connect: Any) -> AsyncIterator[Agent]:
+    """A client of a server at that emulator."""
+    async with connect(create_server) as client:
+        yield Agent(client)
+
+
 @dataclass
 class Ground:
     """An account with one of each thing to change, all that it holds, and a client."""

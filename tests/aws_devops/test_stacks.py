@@ -1,7 +1,7 @@
 """Stacks: what will change is shown first, what failed says why, and undo returns to what was."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from opswright_aws_devops.cloudformation.graph import NESTED, StackGraph, graph_
 from opswright_aws_devops.cloudformation.lint import is_installed
 from opswright_aws_devops.cloudformation.templates import keep, kept
 from opswright_aws_devops.drawing.stack import stack_as_mermaid
-from opswright_aws_devops.server import create_server
 from opswright_core.errors import NotFoundError
 
 QUEUES = """
@@ -41,12 +40,6 @@ FAILING = """
 Outputs:"""
 LARGER = QUEUES.replace("\nOutputs:", MORE)
 BROKEN = QUEUES.replace("\nOutputs:", FAILING)
-
-
-@pytest.fixture
-async def stacks(stack_cloud: Any, connect: Any) -> AsyncIterator[Agent]:
-    async with connect(create_server) as client:
-        yield Agent(client)
 
 
 Clients = Callable[[str], Any]
@@ -181,32 +174,6 @@ async def test_drift_names_the_property_that_was_changed_by_hand(
     assert (difference["path"], difference["expected"], difference["actual"]) == (
         "/VisibilityTimeout", "30", "77",
     )  # fmt: skip
-
-
-async def test_deleting_a_stack_names_what_goes_and_keeps_what_is_retained(
-    stacks: Agent, stack_cloud: Clients
-) -> None:
-    kept_queue = LARGER.replace("Late:\n", "Late:\n    DeletionPolicy: Retain\n")
-    await stacks.call("deploy_stack", name="shop", template=kept_queue)
-    planned = await stacks.call("delete_stack", name="shop", dry_run=True)
-    assert planned["plan"]["reversible"] is False
-    assert [a["name"] for a in planned["plan"]["actions"]] == ["Jobs"]
-    assert "Late stay" in planned["summary"]
-    gone = await stacks.call("delete_stack", name="shop")
-    assert gone["outputs"]["retained"][0].endswith("/late")
-    assert queues(stack_cloud) == ["late"]
-
-
-async def test_a_stack_of_the_same_name_is_deleted_again(
-    stacks: Agent, stack_cloud: Clients
-) -> None:
-    await stacks.call("deploy_stack", name="shop", template=QUEUES)
-    await stacks.call("delete_stack", name="shop")
-    assert (await stacks.call("delete_stack", name="shop"))["reused"]
-    await stacks.call("deploy_stack", name="shop", template=QUEUES)
-    assert not (await stacks.call("delete_stack", name="shop"))["reused"]
-    assert queues(stack_cloud) == []
-    assert "no stack 'other'" in await stacks.refused("delete_stack", name="other")
 
 
 async def test_moto_deploys_too_and_its_missing_drift_is_said(agent: Agent) -> None:
@@ -420,6 +387,20 @@ def test_the_cause_is_the_first_that_failed_by_itself_in_the_last_operation() ->
     assert cause is not None
     assert cause.resource == "A"
     assert "Grant the permission" in str(cause)
+
+
+@pytest.mark.parametrize(
+    ("reason", "mend"),
+    [
+        ("The bucket you tried to delete is not empty (Service: S3, Status Code: 409)", "Empty it"),
+        ("Error Code: DependencyViolation; The vpc has dependencies", "explain_resource names"),
+    ],
+)
+def test_what_is_in_use_is_the_cause_of_a_deletion_that_failed(reason: str, mend: str) -> None:
+    begun = event("shop", "DELETE_IN_PROGRESS", PhysicalResourceId="top")
+    cause = root_cause([event("A", "DELETE_FAILED", reason), begun])
+    assert cause is not None
+    assert mend in cause.mend
 
 
 def test_nothing_failed_has_no_cause() -> None:

@@ -9,6 +9,7 @@ from opswright_aws_devops.access.queue_policies import REMOVE_STATEMENT, Stateme
 from opswright_aws_devops.api import policy
 from opswright_aws_devops.buckets.policies import REMOVE_BUCKET_STATEMENT, BucketStatementUndo
 from opswright_aws_devops.buckets.settings import RESTORE_RULE, RuleUndo
+from opswright_aws_devops.cloudformation.recreation import CREATE_AGAIN, StackRecreation
 from opswright_aws_devops.cloudformation.stacks import RETURN_STACK
 from opswright_aws_devops.cloudformation.undo import StackUndo
 from opswright_aws_devops.dns.records import RESTORE_RECORD, RecordUndo
@@ -201,6 +202,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             REMOVE_BUCKET_STATEMENT: BucketStatementUndo(),
             RESTORE_RULE: RuleUndo(),
             RETURN_STACK: StackUndo(),
+            CREATE_AGAIN: StackRecreation(),
             RETURN_TYPE: TypeUndo(),
             RETURN_FUNCTION: FunctionUndo(),
             RETURN_TEMPLATE: TemplateUndo(),

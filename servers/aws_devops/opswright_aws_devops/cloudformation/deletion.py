@@ -5,6 +5,13 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from opswright_aws_devops.cloudformation.change_sets import DATA_LOSS, STATEFUL
+from opswright_aws_devops.cloudformation.recreation import (
+    creating_again,
+    hindrance,
+    keep_stack,
+    kept_template,
+    stack_policy,
+)
 from opswright_aws_devops.cloudformation.stacks import (
     STACK,
     TIMEOUT_SECONDS,
@@ -16,13 +23,17 @@ from opswright_aws_devops.cloudformation.stacks import (
     must_find_stack,
     resources_of,
 )
-from opswright_aws_devops.cloudformation.templates import parsed
-from opswright_core.aws import Aws
+from opswright_aws_devops.cloudformation.templates import original_template, parsed
+from opswright_core.aws import Aws, AwsTarget
 from opswright_core.changes import Action, ChangePlan, ResourceRef
 from opswright_core.errors import BadInputError, ConflictError, OpswrightError
 from opswright_core.recorder import Recorder
 from opswright_core.text import clean
+from opswright_core.undo import UndoStep
 from opswright_core.verdicts import Check, Unread, check
+
+RETAINING = frozenset({"Retain", "RetainExceptOnCreate"})
+"""Deletion policies by which a resource stays when its stack goes."""
 
 
 class DeletedStack(BaseModel):
@@ -31,6 +42,7 @@ class DeletedStack(BaseModel):
     name: str
     stack_id: str
     retained: list[str] = Field(description="Physical ids of what is still there")
+    template: str = Field("", description="Path of the template it had, where undo cannot use it")
 
 
 def deletion(a: Aws, name: str, retain: list[str]) -> ChangePlan:
@@ -56,25 +68,19 @@ def deletion(a: Aws, name: str, retain: list[str]) -> ChangePlan:
     if unknown := set(retain) - {part["LogicalResourceId"] for part in parts}:
         raise BadInputError(f"retain: the stack has no {', '.join(sorted(unknown))}.")
     policies = _policies(a, stack["StackId"])
-    kept_on = {
-        part["LogicalResourceId"]: policies.get(part["LogicalResourceId"], "")
-        for part in parts
-    }  # fmt: skip
-    saved = {name for name, policy in kept_on.items() if policy == "Snapshot"}
-    going = [
-        part for part in parts
-        if part["LogicalResourceId"] not in retain
-        and kept_on[part["LogicalResourceId"]] not in {"Retain", "RetainExceptOnCreate"}
-    ]  # fmt: skip
-    staying = [part["LogicalResourceId"] for part in parts if part not in going]
+    saved = {key for key, policy in policies.items() if policy == "Snapshot"}
+    staying = _staying(parts, policies, retain)
+    going = [part for part in parts if part not in staying]
     lost = [
         f"{DATA_LOSS}: {part['LogicalResourceId']} ({part['ResourceType']}) and what it holds."
         for part in going
         if part["ResourceType"] in STATEFUL and part["LogicalResourceId"] not in saved
     ]
+    names = ", ".join(part["LogicalResourceId"] for part in staying)
+    hindered = hindrance(stack, original_template(a, stack["StackId"]), _said(staying))
     return ChangePlan(
         summary=f"Delete stack {name} and {len(going)} of its {len(parts)} resources"
-        + (f"; {', '.join(staying)} stay" if staying else ""),
+        + (f"; {names} stay" if staying else ""),
         actions=[
             Action(
                 verb="delete",
@@ -85,10 +91,50 @@ def deletion(a: Aws, name: str, retain: list[str]) -> ChangePlan:
             )
             for part in going
         ] or [Action(verb="delete", type=STACK, name=name)],
-        warnings=lost,
-        reversible=False,
+        warnings=[*lost, hindered] if hindered else [*lost, *_undoing(a, stack, lost, saved)],
+        reversible=not hindered and not lost and not saved,
         observed={"stack": stack["StackId"], "updated": str(stack.get("LastUpdatedTime"))},
     )  # fmt: skip
+
+
+def _undoing(a: Aws, stack: dict[str, Any], lost: list[str], saved: set[str]) -> list[str]:
+    """What to know of an undo that creates the stack again."""
+    told = []
+    if lost or saved:
+        told.append(
+            "Undoing this creates the stack again from its template, with new ids and empty: "
+            "the data does not come back"
+            + (
+                f", nor does that of {', '.join(sorted(saved))} from its snapshot."
+                if saved
+                else "."
+            )
+        )
+    policy = stack_policy(a, stack["StackId"])
+    if isinstance(policy, Unread):
+        told.append(f"Undoing this gives it no stack policy, which was not read: {policy.reason}")
+    return told
+
+
+def _staying(
+    parts: list[dict[str, Any]], policies: dict[str, str], retain: list[str]
+) -> list[dict[str, Any]]:
+    """What of a stack's resources is still there when it is gone."""
+    return [
+        part
+        for part in parts
+        if part["LogicalResourceId"] in retain
+        or policies.get(part["LogicalResourceId"]) in RETAINING
+    ]
+
+
+def _said(parts: list[dict[str, Any]]) -> list[str]:
+    """Resources in words: name, type and id."""
+    return [
+        f"{part['LogicalResourceId']} ({part['ResourceType']} "
+        f"{clean(part.get('PhysicalResourceId', ''), 200)})"
+        for part in parts
+    ]
 
 
 def _importers(a: Aws, stack: dict[str, Any]) -> str:
@@ -106,19 +152,21 @@ def _policies(a: Aws, stack_id: str) -> dict[str, str]:
     return {name: r["DeletionPolicy"] for name, r in resources if r.get("DeletionPolicy")}
 
 
-def delete(a: Aws, rec: Recorder, name: str, retain: list[str]) -> DeletedStack:
-    """Delete the stack and wait for its end."""
+def delete(a: Aws, rec: Recorder, name: str, retain: list[str], target: AwsTarget) -> DeletedStack:
+    """Delete the stack and wait for its end; what it was made of is kept before."""
     cfn = a.client("cloudformation")
-    found = rec.step("stack", lambda: _identity(a, name))
+    found = rec.step("stack", lambda: _kept(a, name, retain))
     stack_id = found["stack_id"]
 
     def send() -> dict[str, bool]:
         cfn.delete_stack(StackName=stack_id, **({"RetainResources": retain} if retain else {}))
         return {"sent": True}
 
+    again = _once_more(find_stack(a, stack_id))
     rec.step(
-        f"delete stack {name}",
+        f"delete stack {name}{again}",
         send,
+        undo=[] if again else _inverse(a, name, found, target),
         resource=ResourceRef(type=STACK, id=stack_id, name=name, action="deleted"),
     )
     rec.wait(
@@ -135,18 +183,37 @@ def delete(a: Aws, rec: Recorder, name: str, retain: list[str]) -> DeletedStack:
             f"Stack {name} is DELETE_FAILED: {cause or 'no event says why'} "
             "Mend it and call again, or name in `retain` what cannot be deleted."
         )
-    return DeletedStack(name=name, stack_id=stack_id, retained=found["retained"])
+    return DeletedStack(
+        name=name, stack_id=stack_id, retained=found["retained"], template=found["template"]
+    )
 
 
-def _identity(a: Aws, name: str) -> dict[str, Any]:
-    stack_id = must_find_stack(a, name)["StackId"]
-    policies = _policies(a, stack_id)
-    retained = [
-        part.get("PhysicalResourceId", "")
-        for part in resources_of(a, stack_id)
-        if policies.get(part["LogicalResourceId"], "").startswith("Retain")
-    ]
-    return {"stack_id": stack_id, "retained": retained}
+def _kept(a: Aws, name: str, retain: list[str]) -> dict[str, Any]:
+    """What is known of a stack as long as it is there, and the key of what undo makes it of."""
+    stack = must_find_stack(a, name)
+    stack_id, text = stack["StackId"], original_template(a, name)
+    staying = _staying(resources_of(a, stack_id), _policies(a, stack_id), retain)
+    hindered = hindrance(stack, text, _said(staying))
+    return {
+        "stack_id": stack_id,
+        "retained": [part.get("PhysicalResourceId", "") for part in staying],
+        "template": str(kept_template(text)) if hindered else "",
+        "request": "" if hindered else keep_stack(a, stack, text),
+    }
+
+
+def _inverse(a: Aws, name: str, found: dict[str, Any], target: AwsTarget) -> list[UndoStep]:
+    if not found["request"]:
+        return []
+    where = target.model_copy(update={"region": a.region})
+    return [creating_again(name, found["stack_id"], found["request"], where)]
+
+
+def _once_more(stack: dict[str, Any] | None) -> str:
+    """Makes a step of its own of each try after one that CloudFormation could not finish."""
+    if stack is None or stack["StackStatus"] != "DELETE_FAILED":
+        return ""
+    return f", which could not be deleted at {stack.get('DeletionTime')}"
 
 
 def judge_deleted(gone: DeletedStack, stack: dict[str, Any] | Unread | None) -> list[Check]:

@@ -1,6 +1,5 @@
 """Deploys a stack: by a change set that is worked out, shown, made once more and carried out."""
 
-import json
 import time
 from collections import Counter
 from typing import Any
@@ -28,7 +27,12 @@ from opswright_aws_devops.cloudformation.stacks import (
     resources_of,
     validation_of,
 )
-from opswright_aws_devops.cloudformation.templates import Template, keep, parsed
+from opswright_aws_devops.cloudformation.templates import (
+    Template,
+    is_template_of,
+    keep,
+    original_template,
+)
 from opswright_core.aws import Aws, AwsTarget, translate
 from opswright_core.canonical import digest
 from opswright_core.changes import ChangePlan, ResourceRef
@@ -256,10 +260,6 @@ class Deployment:
                 )
             ]
         assert stack is not None
-        before = self._cfn.get_template(StackName=self._name, TemplateStage="Original")
-        text = before["TemplateBody"]
-        if not isinstance(text, str):  # botocore reads JSON templates
-            text = json.dumps(text)
         return [
             UndoStep(
                 kind=RETURN_STACK,
@@ -268,7 +268,9 @@ class Deployment:
                     "stack": self._name,
                     "target": where,
                     "change_set": change_set,
-                    "template": keep(text, runtime().settings.state_dir),
+                    "template": keep(
+                        original_template(self._a, self._name), runtime().settings.state_dir
+                    ),
                     "capabilities": stack.get("Capabilities", []),
                     "parameters": [_earlier(p) for p in parameters_of(stack)],
                 },
@@ -342,8 +344,7 @@ class Deployment:
         ]
 
     def _has_template(self, stack_id: str) -> bool:
-        found = self._cfn.get_template(StackName=stack_id, TemplateStage="Original")["TemplateBody"]
-        return (parsed(found) if isinstance(found, str) else found) == self._template.content
+        return is_template_of(self._a, stack_id, self._template.content)
 
 
 def _told(event: dict[str, Any]) -> str:

@@ -12,13 +12,19 @@ DEEPEST = 5
 """Nested stacks that are followed to the cause."""
 
 _CAUSED = re.compile(
-    r"cancell?ed|The following resource\(s\) failed|Rollback requested|Dependency|^$", re.IGNORECASE
+    r"cancell?ed|The following resource\(s\) failed|Rollback requested|"
+    r"Dependency(?!Violation)|^$",
+    re.IGNORECASE,
 )
 """Reasons of what failed because something else did."""
 
 _NESTED = re.compile(r"arn:[\w-]+:cloudformation:[\w-]+:\d+:stack/[\w-]+/[\w-]+")
 
 _MENDS = (
+    (r"bucket you tried to delete is not empty|BucketNotEmpty|bucket is not empty",
+     "Empty it first (aws s3 rm s3://BUCKET --recursive; its versions too, where it keeps them)."),
+    (r"DependencyViolation|has dependencies|has a dependent object|is in use|DeleteConflict",
+     "Something that is not of the stack is in it or uses it: explain_resource names it."),
     (r"already exists|AlreadyExists",
      "Its name is taken: choose another, or take what there is into a stack (import_resources)."),
     (r"not authori[sz]ed|AccessDenied|is not able to assume",

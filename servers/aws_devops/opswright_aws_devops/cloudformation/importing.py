@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from opswright_aws_devops.cloudformation.deletion import RETAINING
 from opswright_aws_devops.cloudformation.deployment import Deployment, Stack
 from opswright_aws_devops.cloudformation.stacks import find_stack, resources_of
 from opswright_aws_devops.cloudformation.templates import Template
@@ -10,8 +11,6 @@ from opswright_core.aws import Aws
 from opswright_core.changes import ChangePlan
 from opswright_core.errors import BadInputError, EmulatorGapError, OpswrightError
 from opswright_core.verdicts import Check, Unread, attempt, check
-
-RETAINING = frozenset({"Retain", "RetainExceptOnCreate"})
 
 LATER = (
     "An import compares nothing: where the template differs from a resource, the next update of "

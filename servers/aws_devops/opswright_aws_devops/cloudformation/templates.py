@@ -1,11 +1,13 @@
 """Templates: where they are taken from, what is in them, and where an earlier one is kept."""
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from opswright_core.aws import Aws
 from opswright_core.errors import BadInputError, NotFoundError
 from opswright_core.local_paths import local_path
 
@@ -86,6 +88,22 @@ def parsed(text: str) -> dict[str, Any]:
     return template
 
 
+def original_template(a: Aws, stack: str) -> str:
+    """A stack's template as it was given, before any transform."""
+    reading = a.client("cloudformation").get_template
+    text = reading(StackName=stack, TemplateStage="Original")["TemplateBody"]
+    return text if isinstance(text, str) else json.dumps(text)  # botocore reads JSON templates
+
+
+def is_template_of(a: Aws, stack: str, content: dict[str, Any]) -> bool:
+    """Whether a stack has a template; one that was only looked at, and is empty, has none."""
+    text = original_template(a, stack)
+    try:
+        return parsed(text) == content
+    except BadInputError:
+        return False
+
+
 def keep(text: str, state_dir: Path) -> str:
     """Keep a template as it is, for the undo of what replaces it; returns its SHA-256.
 
@@ -104,9 +122,14 @@ def keep(text: str, state_dir: Path) -> str:
     return name
 
 
+def path_of(name: str, state_dir: Path) -> Path:
+    """Where a template lies that was kept."""
+    return state_dir / "templates" / name
+
+
 def kept(name: str, state_dir: Path) -> str:
     """The template that was kept. Raises NotFoundError when it is gone or was changed."""
-    path = state_dir / "templates" / name
+    path = path_of(name, state_dir)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -10,7 +10,7 @@ from opswright_aws_devops.cloudformation.stacks import (
     is_missing,
     is_over,
 )
-from opswright_aws_devops.cloudformation.templates import kept, parsed
+from opswright_aws_devops.cloudformation.templates import is_template_of, kept, parsed
 from opswright_core.aws import Aws, AwsTarget
 from opswright_core.errors import OpswrightError
 from opswright_core.runtime import aws, runtime
@@ -65,16 +65,10 @@ class StackUndo:
             return check(step.description, stack is None or status == "DELETE_COMPLETE", status)
         if stack is None:
             return check(step.description, False, "the stack is gone")
-        has = attempt(
-            lambda: a.client("cloudformation").get_template(
-                StackName=name, TemplateStage="Original"
-            )
-        )
-        if isinstance(has, Unread):
-            return check(step.description, has)
-        body = has["TemplateBody"]
         before = parsed(kept(step.args["template"], runtime().settings.state_dir))
-        same = (parsed(body) if isinstance(body, str) else body) == before
+        same = attempt(lambda: is_template_of(a, name, before))
+        if isinstance(same, Unread):
+            return check(step.description, same)
         return check(
             step.description, same and stack["StackStatus"] in STEADY, stack["StackStatus"]
         )

@@ -66,5 +66,11 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     ),
     "deploy_stack": _DEPLOYS,
     "import_resources": _DEPLOYS,
-    "delete_stack": (*_STACKS, "cloudformation:DeleteStack", "cloudformation:ListImports"),
+    "delete_stack": (
+        *_STACKS,
+        "cloudformation:CreateStack",
+        "cloudformation:DeleteStack",
+        "cloudformation:GetStackPolicy",
+        "cloudformation:ListImports",
+    ),
 }

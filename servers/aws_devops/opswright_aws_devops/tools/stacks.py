@@ -207,12 +207,12 @@ def delete_stack(
     ] = [],  # noqa: B006
     target: Target = HERE,
 ) -> Work[DeletedStack]:
-    """Delete a stack; the plan names what goes, what stays and what data is lost."""
+    """Delete a stack; the plan names what goes, stays and is lost. Undo makes it again, empty."""
     a = aws(target)
     return Work(
         scope=Scope.of(a),
         plan=lambda: deletion(a, name, retain),
-        apply=lambda rec: delete(a, rec, name, retain),
+        apply=lambda rec: delete(a, rec, name, retain, target),
         verify=lambda gone: judge_deleted(gone, attempt(lambda: find_stack(a, gone.name))),
         outputs=DeletedStack,
     )
