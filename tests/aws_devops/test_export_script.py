@@ -103,7 +103,10 @@ def settings_of(clients: Callable[[str], Any]) -> str:
             "get_bucket_encryption", "get_bucket_versioning", "get_public_access_block",
             "get_bucket_ownership_controls", "get_bucket_lifecycle_configuration",
         ):  # fmt: skip
-            answer = getattr(s3, operation)(**which)
+            try:
+                answer = getattr(s3, operation)(**which)
+            except s3.exceptions.ClientError as missing:
+                answer = {"missing": missing.response["Error"]["Code"]}
             found[operation] = plain({k: v for k, v in answer.items() if k != "ResponseMetadata"})
     return json.dumps(found, indent=1, default=str)
 

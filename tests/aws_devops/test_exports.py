@@ -2,24 +2,23 @@
 
 import json
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.aws_devops.conftest import Agent
-from tests.aws_devops.terraform_schemas import attributes, blocks_of, faults
 from tests.conftest import need
 
 from opswright_aws_devops.cloudformation.lint import is_installed, lint
 from opswright_aws_devops.cloudformation.templates import parsed
 from opswright_aws_devops.databases.parts import load_database
 from opswright_aws_devops.export.intent import Place
+from opswright_aws_devops.export.model import REF_GIVES, Assembly, Part, Ref
 from opswright_aws_devops.export.script.writing import FUNCTIONS
 from opswright_aws_devops.export.steps import BUILDERS
-from opswright_aws_devops.export.terraform import resource_type, snake_case
+from opswright_aws_devops.export.terraform.hcl import snake_case
+from opswright_aws_devops.export.terraform.writing import KINDS, as_configuration
 from opswright_aws_devops.networking.checks import Network, judge_network, load_network
 from opswright_aws_devops.server import create_server
 from opswright_aws_devops.tools.buckets import load_bucket
@@ -196,53 +195,20 @@ async def test_a_template_keeps_data_and_holds_no_secret(agent: Agent, tmp_path:
 
 async def test_terraform_refers_by_address_and_guards_data(agent: Agent, tmp_path: Path) -> None:
     text = await text_of(agent, tmp_path / "main.tf", WHOLE, format="terraform")
-    assert 'resource "awscc_ec2_vpc" "network_vpc" {' in text
-    assert re.search(r"vpc_id += awscc_ec2_vpc\.network_vpc\.vpc_id", text)
-    assert "assume_role_policy_document = jsonencode({" in text
-    assert text.count("prevent_destroy = true") == 2
+    assert 'resource "aws_vpc" "network_vpc" {' in text
+    assert re.search(r"vpc_id += aws_vpc\.network_vpc\.id", text)
+    assert "assume_role_policy = jsonencode({" in text
+    assert 'Resource = "arn:aws:s3:::${aws_s3_bucket.bucket_bucket.bucket}/releases/*"' in text
+    assert 'final_snapshot_identifier   = "shop-final"' in text
     assert 'output "network_public_subnet_ids"' in text
-
-
-async def test_terraform_is_what_the_provider_s_schemas_take(agent: Agent, tmp_path: Path) -> None:
-    """Parsed; each attribute's name, nesting and type, what is required, what is read-only."""
-    need("cfn-lint", is_installed(), "the extra lint is not installed")
-    text = await text_of(agent, tmp_path / "main.tf", WHOLE, format="terraform")
-    types = {resource_type(kind): kind for kind in FUNCTIONS}
-    assert len(blocks_of(text)) == text.count('\nresource "')
-    assert faults(text, types) == []
-    for kind, attribute in re.findall(r"[\[ ](awscc_\w+)\.\w+\.([\w.]+)", text):
-        assert attribute in attributes(types[kind]), (kind, attribute)
-
-
-WRONG = [
-    ("versioning_configuration = {", "versioning = {", "has no versioning"),
-    (r"status += \"Enabled\"", "state = 1", "has no state"),
-    (r"block_public_acls +=", "block_public_acls = [] #", "is no boolean"),
-    (r"bucket_name +=", "arn = 1\n bucket_name =", "arn is read-only"),
-    (r"\n  bucket +=", "\n  x =", "lacks bucket"),
-    (r"jsonencode\(", "tostring(", "policy_document is no JSON"),
-]
-
-
-async def test_those_schemas_find_what_is_wrong(agent: Agent) -> None:
-    need("cfn-lint", is_installed(), "the extra lint is not installed")
-    text = (await agent.call("export_application", steps=[BUCKET], format="terraform"))["text"]
-    types = {resource_type(kind): kind for kind in FUNCTIONS}
-    for written, instead, said in WRONG:
-        odd, times = re.subn(written, instead, text, count=1)
-        assert times == 1, written
-        assert any(said in fault for fault in faults(odd, types)), said
-
-
-async def test_terraform_s_own_formatter_finds_nothing_to_change(
-    agent: Agent, tmp_path: Path
-) -> None:
-    program = shutil.which("terraform") or shutil.which("tofu")
-    need("terraform", program is not None, "neither terraform nor tofu is installed")
-    await text_of(agent, tmp_path / "main.tf", WHOLE, format="terraform")
-    command = [str(program), "fmt", "-check", "-diff", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (0, "")
+    guarded = {
+        named
+        for named, body in re.findall(r'resource "(\w+)" "\w+" {\n(.*?)\n}\n', text, re.DOTALL)
+        if "prevent_destroy = true" in body
+    }
+    assert {"aws_db_instance", "aws_s3_bucket"} <= guarded
+    assert "aws_vpc" not in guarded
+    assert "import {" not in text
 
 
 @pytest.mark.parametrize(
@@ -251,10 +217,10 @@ async def test_terraform_s_own_formatter_finds_nothing_to_change(
         ("VpcId", "vpc_id"), ("VPCZoneIdentifier", "vpc_zone_identifier"),
         ("TargetGroupARNs", "target_group_ar_ns"), ("MultiAZ", "multi_az"),
         ("DBSubnetGroupName", "db_subnet_group_name"), ("S3Bucket", "s3_bucket"),
-        ("VPCSecurityGroups", "vpc_security_groups"), ("CloudFormationInit", "cloudformation_init"),
+        ("VPCSecurityGroups", "vpc_security_groups"), ("DNSName", "dns_name"),
     ],
 )  # fmt: skip
-def test_names_in_snake_case_are_the_provider_s(name: str, written: str) -> None:
+def test_names_in_snake_case_keep_their_words_together(name: str, written: str) -> None:
     assert snake_case(name) == written
 
 
@@ -334,3 +300,13 @@ async def test_text_that_terraform_would_take_for_its_own_is_escaped(
     steps = [NETWORK, GROUPS, {**BALANCER, "arguments": arguments}]
     text = await text_of(agent, tmp_path / "main.tf", steps, format="terraform")
     assert '= "/%%{if}\\""' in text
+
+
+def test_terraform_has_words_for_every_type_and_a_name_for_each_resource() -> None:
+    assert KINDS.keys() >= FUNCTIONS.keys() | REF_GIVES.keys()
+    parts = [Part(key, "AWS::SQS::Queue", {"QueueName": key}) for key in ("ShopDb", "ShopDB")]
+    text = as_configuration(
+        Assembly("shop", "eu-west-1", parts, {"Url": Ref("ShopDB", "QueueUrl")})
+    )
+    assert re.findall(r'resource "aws_sqs_queue" "(\w+)"', text) == ["shop_db", "shop_db_2"]
+    assert "value = aws_sqs_queue.shop_db_2.url" in text

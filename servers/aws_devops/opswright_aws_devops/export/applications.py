@@ -126,7 +126,8 @@ def load_balancer(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
             **more,
             "DefaultActions": actions,
         }
-        return made.add(key, "ElasticLoadBalancingV2::Listener", properties)("ListenerArn")
+        kind = "ElasticLoadBalancingV2::Listener"
+        return made.add(key, kind, properties, name=a["name"])("ListenerArn")
 
     if certificate := a["certificate_arn"]:
         certificates = [{"CertificateArn": certificate}]
@@ -175,7 +176,10 @@ def web_tier(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
         },
     )("RoleName")
     profile = made.add(
-        "Profile", "IAM::InstanceProfile", {"InstanceProfileName": name, "Roles": [role]}
+        "Profile",
+        "IAM::InstanceProfile",
+        {"InstanceProfileName": name, "Roles": [role]},
+        name=name,
     )("Arn")
     image: Any = PublicParameter(IMAGE_PARAMETER.format(place.architecture))
     profile_arn: Any = profile

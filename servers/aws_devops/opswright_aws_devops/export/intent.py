@@ -37,11 +37,16 @@ class Made:
         *,
         after: tuple[str, ...] = (),
         holds_data: bool = False,
+        name: str = "",
     ) -> Callable[[str], Ref]:
-        """Add a part; returns what refers to an attribute of it."""
+        """Add a part; returns what refers to an attribute of it.
+
+        `name` is its Name tag where its type has no property for tags.
+        """
         whole = self.prefix + key
         keys = tuple(self.prefix + other for other in after)
-        self.parts.append(Part(whole, f"AWS::{kind}", properties, keys, holds_data))
+        tags = {"Name": name} if name else {}
+        self.parts.append(Part(whole, f"AWS::{kind}", properties, keys, holds_data, tags=tags))
         return lambda attribute: Ref(whole, attribute)
 
 

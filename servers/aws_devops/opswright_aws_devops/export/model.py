@@ -69,6 +69,12 @@ class Part:
     depends_on: tuple[str, ...] = ()
     holds_data: bool = False
     """Whether deleting it loses data, so that the deletion of the whole leaves it or a snapshot."""
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """What it has in the account, by attribute; empty where it is to be made."""
+    unwritten: tuple[str, ...] = ()
+    """Properties that it has there and that are told as left out."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Its tags where its CloudFormation type has no property for them."""
 
 
 @dataclass
@@ -112,6 +118,9 @@ DOCUMENTS = frozenset(
     {"AssumeRolePolicyDocument", "FilterPolicy", "PolicyDocument", "RedrivePolicy"}
 )
 """Properties that are JSON documents: their own keys are not CloudFormation's."""
+
+NOTHING = {"IpProtocol": "icmp", "FromPort": 252, "ToPort": 86, "CidrIp": "255.255.255.255/32"}
+"""A rule that lets nothing through: an empty list would be EC2's own, which lets all out."""
 
 
 def values_of(value: Value, kind: type[T]) -> Iterator[T]:

@@ -220,7 +220,7 @@ def lifecycle(noncurrent_days: int) -> dict[str, Any]:
     rule: dict[str, Any] = {
         "ID": "tidy",
         "Status": "Enabled",
-        "Filter": {},
+        "Filter": {"Prefix": ""},
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
     }
     if noncurrent_days:

@@ -12,7 +12,7 @@ from opswright_aws_devops.export.existing.joining import described
 from opswright_aws_devops.export.model import Assembly
 from opswright_aws_devops.export.script.writing import as_script
 from opswright_aws_devops.export.steps import Step, assemble
-from opswright_aws_devops.export.terraform import as_configuration
+from opswright_aws_devops.export.terraform.writing import as_configuration
 from opswright_core.aws import HERE, Target, tags_of
 from opswright_core.errors import BadInputError
 from opswright_core.local_paths import local_path, written_whole
@@ -25,7 +25,7 @@ ENDINGS = {"cloudformation": ".yaml", "terraform": ".tf", "boto3": ".py"}
 MOST_SHOWN_BYTES = 8_000
 """A longer text is a resource of its own, so that no answer holds a part of one."""
 
-As = Annotated[Format, Field(description="terraform: provider awscc; boto3: a script")]
+As = Annotated[Format, Field(description="terraform: provider aws; boto3: a script")]
 NewFile = Annotated[
     str | None, Field(description="New file on the server: .yaml, .tf or .py", max_length=4000)
 ]

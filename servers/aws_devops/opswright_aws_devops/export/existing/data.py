@@ -29,6 +29,7 @@ def subnet_group(it: Parts, item: dict[str, Any]) -> None:
     name = item["DBSubnetGroupName"]
     if name == "default":
         return
+    tags = it.a.client("rds").list_tags_for_resource(ResourceName=item["DBSubnetGroupArn"])
     it.add(
         "RDS::DBSubnetGroup",
         name,
@@ -36,7 +37,7 @@ def subnet_group(it: Parts, item: dict[str, Any]) -> None:
             "DBSubnetGroupName": name,
             "DBSubnetGroupDescription": item["DBSubnetGroupDescription"],
             "SubnetIds": [subnet["SubnetIdentifier"] for subnet in item["Subnets"]],
-            "Tags": own_tags(item.get("Tags")),
+            "Tags": own_tags(tags["TagList"]),
         },
         named=("DBSubnetGroupName", name),
     )
@@ -233,4 +234,5 @@ def topic(it: Parts, item: dict[str, Any]) -> None:
                 if "FilterPolicy" in more
                 else None,
             },
+            ids={"SubscriptionArn": subscription["SubscriptionArn"]},
         )

@@ -41,15 +41,30 @@ class Parts:
         named: tuple[str, str] | None = None,
         after: Iterable[str] = (),
         holds_data: bool = False,
+        unwritten: Iterable[str] = (),
+        rule_ids: Mapping[str, str] = {},
+        tags: Any = (),
     ) -> str:
         """Add a part; returns its key.
 
-        `ids` has the attribute that each id or ARN of it is; `named` an attribute and its name.
+        `ids` has the attribute that each id or ARN of it is; `named` an attribute and its name;
+        `unwritten` what it has beyond these properties; `rule_ids` those of a group's rules;
+        `tags` those for which the type has no property.
         Properties that are None, empty or False are what CloudFormation does by itself.
         """
         key = self._key(f"{name} {kind.rpartition('::')[2]}")
         own = {k: v for k, v in properties.items() if v is not None and v not in ("", [], {})}
-        self.parts.append(Part(key, f"AWS::{kind}", own, tuple(after), holds_data))
+        part = Part(
+            key,
+            f"AWS::{kind}",
+            own,
+            tuple(after),
+            holds_data,
+            {**ids, **rule_ids},
+            tuple(unwritten),
+            tags_of(own_tags(tags)),
+        )
+        self.parts.append(part)
         self.ids.update({value: Ref(key, attribute) for attribute, value in ids.items()})
         if named:
             self.names[kind, named[1]] = Ref(key, named[0])

@@ -62,7 +62,7 @@ def described(a: Aws, name: str, read: Sequence[Read]) -> tuple[Assembly, list[s
     it = Parts(a)
     security_groups = [item for kind, item in read if kind.type == GROUPS]
     if security_groups:
-        groups.security_groups(it, security_groups)
+        groups.security_groups(it, security_groups, groups.load_rule_ids(it, security_groups))
     for kind, item in read:
         what = str(item[kind.id])
         if kind.type == GROUPS:

@@ -89,11 +89,12 @@ def _listener(it: Parts, name: str, item: dict[str, Any]) -> None:
             "LoadBalancerArn": item["LoadBalancerArn"],
             "Port": item["Port"],
             "Protocol": item["Protocol"],
-            "SslPolicy": item.get("SslPolicy"),
+            "SslPolicy": item.get("SslPolicy") if certificates else None,
             "Certificates": certificates,
             "DefaultActions": actions,
         },
         ids={"ListenerArn": arn},
+        tags=it.a.client("elbv2").describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"],
     )
     rules = it.a.pages("elbv2", "describe_rules", "Rules", ListenerArn=arn)
     if more := sum(not rule["IsDefault"] for rule in rules):
@@ -148,6 +149,11 @@ def role(it: Parts, item: dict[str, Any]) -> None:
             },
             ids={"Arn": profile["Arn"]},
             named=("InstanceProfileName", profile["InstanceProfileName"]),
+            tags=it.a.client("iam")
+            .get_instance_profile(InstanceProfileName=profile["InstanceProfileName"])[
+                "InstanceProfile"
+            ]
+            .get("Tags"),
         )
 
 
@@ -187,6 +193,9 @@ def launch_template(it: Parts, item: dict[str, Any]) -> None:
         },
         ids={"LaunchTemplateId": template_id},
         named=("LatestVersionNumber", template_id),
+        unwritten=[
+            key for key in ("UserData", "TagSpecifications") if data.get(key) != own.get(key)
+        ],
     )
     if rest := sorted(set(data) - set(_DATA) - {"UserData"}):
         it.leave_out(name, f"of its data {', '.join(rest)}")
@@ -246,6 +255,7 @@ def auto_scaling_group(it: Parts, item: dict[str, Any]) -> None:
                 "PolicyType": "TargetTrackingScaling",
                 "TargetTrackingConfiguration": kept,
             },
+            ids={"Arn": policy["PolicyARN"]},
         )
 
 

@@ -136,8 +136,7 @@ def lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
     own = {names.get(name, name): value for name, value in rule.items() if name != "Prefix"}
     if "Expiration" in own:
         own["Expiration"] = {"Days": own["Expiration"]}
-    prefix = {"Prefix": rule["Prefix"]} if "Prefix" in rule else {}
-    return {**own, "Filter": prefix}
+    return {**own, "Filter": {"Prefix": rule.get("Prefix", "")}}
 
 
 def bucket_policy(it: Building, key: str, *, Bucket: str, PolicyDocument: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from opswright_aws_devops.export.model import (
     values_of,
 )
 from opswright_aws_devops.export.script import building, data, networks, servers
-from opswright_aws_devops.export.terraform import snake_case
+from opswright_aws_devops.export.terraform.hcl import snake_case
 from opswright_core.errors import BadInputError
 
 FUNCTIONS: dict[str, Callable[..., dict[str, Any]]] = {
