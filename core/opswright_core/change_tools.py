@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from opswright_core.changes import Action, Change, ChangePlan, Record, Work, load, present
 from opswright_core.drift import compared, said
 from opswright_core.errors import ConflictError, OpswrightError
+from opswright_core.foresight import foreseen
 from opswright_core.pages import Page, page
 from opswright_core.protocol import settle
 from opswright_core.reconcile import reconcile
@@ -154,14 +155,16 @@ def _refuse_under_way(rt: Runtime, change_id: str) -> None:
 def _refuse_built_upon(rt: Runtime, record: Record) -> list[str]:
     """What to know before an undo. Raises ConflictError where a later change is in its way."""
     later = in_the_way(record, standing_changes(rt))
-    if later.refusals:
-        raise ConflictError(" ".join(later.refusals))
+    met = foreseen(rt, record)
+    if refusals := [*later.refusals, *met.in_the_way]:
+        raise ConflictError(" ".join(refusals))
     changed = any(resource.action == "modified" for resource in record.resources)
     checks = compared(rt, record) if changed else []
     unknown = {check.name for check in record.checks if check.verdict == "UNKNOWN"}
     unread = [check for check in checks if check.name not in unknown]
     return [
         *later.warnings,
+        *met.warnings,
         *(
             f"Not as this change left it, and set back with it: {difference}"
             for difference in said(checks, "FAIL")

@@ -11,6 +11,7 @@ from opswright_core.change_tools import ChangeId
 from opswright_core.changes import Record, load
 from opswright_core.drift import compared, said
 from opswright_core.errors import OpswrightError
+from opswright_core.foresight import Foreseen, foreseen
 from opswright_core.parallel import each, time_limit
 from opswright_core.runtime import Runtime, runtime
 from opswright_core.standing import (
@@ -48,6 +49,7 @@ class PreviewedUndo(BaseModel):
     unread: list[str] = Field(description="What could not be compared, and why")
     blocked_by: list[str] = Field(description="Why undo_change would be refused or fail now")
     later: list[str] = Field(description="Later changes that touch the same, and what that means")
+    warnings: list[str] = Field(description="What goes with it, and what it would wait for")
 
 
 class UndoPreview(BaseModel):
@@ -69,9 +71,8 @@ def preview_undo(
     rt = runtime()
     standing = list(standing_changes(rt))
     chosen = [load(rt, change_id)] if change_id else standing[:last]
-    together = {record.change_id for record in chosen}
     with time_limit(READ_SECONDS):
-        changes = each(chosen, lambda record: _previewed(rt, record, standing, together))
+        changes = each(chosen, lambda record: _previewed(rt, record, standing, chosen))
     steps = [step for change in changes for step in change.steps]
     run = sum(step.state != "nothing left to do" for step in steps)
     blocked = sum(bool(change.blocked_by) for change in changes)
@@ -85,9 +86,12 @@ def preview_undo(
 
 
 def _previewed(
-    rt: Runtime, record: Record, standing: list[Record], together: set[str]
+    rt: Runtime, record: Record, standing: list[Record], chosen: list[Record]
 ) -> PreviewedUndo:
-    steps = [_met(rt, step) for step in record.undo_steps] if record.status != "undone" else []
+    is_done = record.status == "undone"
+    steps = [] if is_done else [_met(rt, step) for step in record.undo_steps]
+    met = Foreseen([], []) if is_done else foreseen(rt, record, chosen)
+    together = {one.change_id for one in chosen}
     checks, later = compared(rt, record), in_the_way(record, standing, together)
     return PreviewedUndo(
         change_id=record.change_id,
@@ -96,8 +100,9 @@ def _previewed(
         steps=steps,
         differs=said(checks, "FAIL"),
         unread=said(checks, "UNKNOWN"),
-        blocked_by=blockers(rt, record, later),
+        blocked_by=[*blockers(rt, record, later), *met.in_the_way],
         later=later.warnings,
+        warnings=met.warnings,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from opswright_aws_devops.networking.leaving import LEAVE_VPC
 from opswright_aws_devops.ownership import Maker, Request, key
 from opswright_core.aws import Aws, AwsTarget, tags_of
 from opswright_core.recorder import Recorder
@@ -28,6 +29,8 @@ class Ec2Kind:
     """Whether its deletion goes on after the call, with others waiting for it."""
     delete_key: str = ""
     """Where `delete` takes a list of ids, its name."""
+    undone_by: str = "aws"
+    """The kind of its undo step."""
 
     @property
     def alive(self) -> str:
@@ -36,7 +39,16 @@ class Ec2Kind:
 
 
 KINDS: dict[str, Ec2Kind] = {
-    "ec2:vpc": Ec2Kind("vpc", "VpcId", "create_vpc", "Vpc", "delete_vpc", "describe_vpcs", "Vpcs"),
+    "ec2:vpc": Ec2Kind(
+        "vpc",
+        "VpcId",
+        "create_vpc",
+        "Vpc",
+        "delete_vpc",
+        "describe_vpcs",
+        "Vpcs",
+        undone_by=LEAVE_VPC,
+    ),
     "ec2:internet-gateway": Ec2Kind(
         "internet-gateway",
         "InternetGatewayId",
@@ -152,17 +164,16 @@ class Ec2Maker:
             return made
 
         def undo(made: str) -> list[UndoStep]:
-            return [
-                aws_undo(
-                    f"delete {kind.removeprefix('ec2:')} {made}",
-                    "ec2",
-                    words.delete,
-                    {words.delete_key: [made]} if words.delete_key else {words.id_key: made},
-                    target=self.target,
-                    region=self.a.region,
-                    gone=(words.describe, {f"{words.id_key}s": [made]}, words.alive),
-                    wait_gone=words.slow,
-                )
-            ]
+            step = aws_undo(
+                f"delete {kind.removeprefix('ec2:')} {made}",
+                "ec2",
+                words.delete,
+                {words.delete_key: [made]} if words.delete_key else {words.id_key: made},
+                target=self.target,
+                region=self.a.region,
+                gone=(words.describe, {f"{words.id_key}s": [made]}, words.alive),
+                wait_gone=words.slow,
+            )
+            return [step.model_copy(update={"kind": words.undone_by})]
 
         return Maker(self.rec, self.known).make(kind, part, create, undo)

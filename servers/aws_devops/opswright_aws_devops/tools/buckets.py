@@ -1,18 +1,30 @@
 """Buckets: private, encrypted, versioned, reached over TLS alone."""
 
 import json
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from opswright_aws_devops.buckets.protection import PRIVATE
 from opswright_aws_devops.ownership import Request, key, outstanding
-from opswright_core.aws import HERE, Aws, AwsTarget, Target, error_code, is_absent, tags_of
+from opswright_core.aws import (
+    HERE,
+    Aws,
+    AwsTarget,
+    Target,
+    error_code,
+    is_absent,
+    tags_of,
+    translate,
+)
 from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Work
-from opswright_core.errors import AccessDeniedError, BadInputError, ConflictError
+from opswright_core.errors import AccessDeniedError, BadInputError, ConflictError, OpswrightError
+from opswright_core.foresight import Foreseen
 from opswright_core.policy_documents import policy_document, tls_only
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import aws
+from opswright_core.text import clean
 from opswright_core.tools import write_tool
 from opswright_core.undo import UndoStep
 from opswright_core.verdicts import Check, Unread, attempt, check
@@ -284,20 +296,43 @@ class BucketUndo:
     """Deletes a bucket with every object and version in it."""
 
     def replay(self, step: UndoStep) -> None:
-        """Empty the bucket and delete it; a bucket that is gone is no error."""
+        """Empty the bucket and delete it; a bucket that is gone is no error.
+
+        Raises OpswrightError that says what is left when S3 keeps an object (a lock on it, a
+        policy) or a new one came meanwhile.
+        """
         s3, name = aws(AwsTarget(**step.args["target"])).client("s3"), step.args["bucket"]
+        deleted = 0
         try:
             for found in s3.get_paginator("list_object_versions").paginate(Bucket=name):
                 objects = [
                     {"Key": item["Key"], "VersionId": item["VersionId"]}
                     for item in [*found.get("Versions", []), *found.get("DeleteMarkers", [])]
                 ]
-                if objects:
-                    s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
+                if not objects:
+                    continue
+                answer = s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
+                kept = answer.get("Errors", [])
+                deleted += len(objects) - len(kept)
+                if kept:
+                    raise OpswrightError(_kept(name, deleted, kept))
             s3.delete_bucket(Bucket=name)
         except Exception as exc:
+            if error_code(exc) == "BucketNotEmpty":
+                raise OpswrightError(
+                    f"{translate(exc)} {deleted} objects and versions of {name} are deleted, and "
+                    "others were put into it meanwhile: stop what writes there, then undo again."
+                ) from exc
             if not is_absent(exc):
                 raise
+
+    def foresee(self, step: UndoStep, going: Collection[str]) -> Foreseen:
+        """How much is lost with the bucket."""
+        s3, name = aws(AwsTarget(**step.args["target"])).client("s3"), step.args["bucket"]
+        found = attempt(lambda: _listed(s3, name))
+        if isinstance(found, Unread):
+            return Foreseen([], [f"What is in bucket {name} was not read: {found.reason}"])
+        return Foreseen([], [f"DATA LOSS: {found} in bucket {name}."] if found else [])
 
     def verify(self, step: UndoStep) -> Check:
         """PASS when there is no such bucket."""
@@ -307,3 +342,28 @@ class BucketUndo:
         return check(
             step.description, gone, f"head_bucket {'finds nothing' if gone else 'finds it'}"
         )
+
+
+def _listed(s3: Any, name: str) -> str:
+    """In words how much is in a bucket, '' for nothing and for no such bucket."""
+    try:
+        found = s3.list_object_versions(Bucket=name)
+    except Exception as exc:
+        if is_absent(exc):
+            return ""
+        raise
+    objects = sum(1 for one in found.get("Versions", []) if one["IsLatest"])
+    others = len(found.get("Versions", [])) + len(found.get("DeleteMarkers", [])) - objects
+    if not objects and not others:
+        return ""
+    more = "more than " if found.get("IsTruncated") else ""
+    return f"{more}{objects} objects and {others} earlier versions"
+
+
+def _kept(name: str, deleted: int, errors: list[dict[str, Any]]) -> str:
+    first = errors[0]
+    return (
+        f"{len(errors)} objects of {name} could not be deleted, first {clean(first['Key'], 200)}: "
+        f"{first.get('Code')} {clean(first.get('Message', ''), 300)} {deleted} others are deleted "
+        "and the bucket stays. Lift the lock or grant s3:DeleteObjectVersion, then undo again."
+    )

@@ -15,6 +15,7 @@ from opswright_aws_devops.applications import (
 from opswright_aws_devops.ownership import NAME_TAG
 from opswright_core.aws import HERE, Aws, Target
 from opswright_core.changes import Record, Scope, load
+from opswright_core.foresight import foreseen
 from opswright_core.parallel import time_limit
 from opswright_core.runtime import Runtime, aws, runtime
 from opswright_core.standing import LOOKED_BACK, in_the_way, standing_changes
@@ -39,6 +40,7 @@ class Undoing(BaseModel):
     region: str
     steps: list[str] = Field(description="What its undo does, in that order")
     blocked_by: list[str] = Field(description="Why it cannot be undone now")
+    warnings: list[str] = Field(description="What goes with it, and what it would wait for")
 
 
 class Teardown(BaseModel):
@@ -85,6 +87,7 @@ def preview_teardown(
         name = application if tag_key == NAME_TAG else None
         chosen = changes_of(standing, name, tagged, Scope.of(a).id)
         together = {record.change_id for record in chosen}
+        met = {record.change_id: foreseen(rt, record, chosen) for record in chosen}
         changes = [
             Undoing(
                 change_id=record.change_id,
@@ -92,7 +95,11 @@ def preview_teardown(
                 summary=record.summary,
                 region=record.scope.rpartition(":")[2],
                 steps=[step.description for step in record.undo_steps],
-                blocked_by=blockers(rt, record, in_the_way(record, standing, together)),
+                blocked_by=[
+                    *blockers(rt, record, in_the_way(record, standing, together)),
+                    *met[record.change_id].in_the_way,
+                ],
+                warnings=met[record.change_id].warnings,
             )
             for record in chosen
         ]
