@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.aws_devops.conftest import Agent
+from tests.aws_devops.services import SECRET, lay_services
 from tests.aws_devops.terraform import Terraform
 from tests.aws_devops.test_export_script import (
     SESSIONS,
@@ -19,6 +20,8 @@ from tests.aws_devops.test_export_script import (
 from tests.aws_devops.test_exports import WHOLE, text_of
 
 from opswright.sandbox import Sandbox
+from opswright_aws_devops.cloudformation.lint import lint
+from opswright_core.verdicts import Unread
 
 NOT_KEPT = {
     "aws_autoscaling_group": {"capacity_reservation_specification", "default_instance_warmup"},
@@ -29,6 +32,12 @@ NOT_KEPT = {
         "enable_xff_client_port", "enable_zonal_shift", "idle_timeout", "preserve_host_header",
         "xff_header_processing_mode",
     },
+    "aws_ecs_service": {
+        "availability_zone_rebalancing", "deployment_maximum_percent",
+        "deployment_minimum_healthy_percent",
+    },
+    "aws_rds_cluster": {"scaling_configuration"},  # told of one that has none
+    "aws_sqs_queue": {"redrive_policy"},  # told with spaces, which SQS takes away
 }  # fmt: skip
 """What the emulator does not keep or tell of a resource, and Terraform so takes for a change."""
 
@@ -117,11 +126,22 @@ async def test_terraform_takes_over_what_exists_and_changes_nothing_of_it(
 ) -> None:
     terraform = Terraform(tmp_path / "tf", cloud.endpoint)
     await build(agent, WHOLE)
-    vpc = next(v for v in client_of("ec2").describe_vpcs()["Vpcs"] if not v["IsDefault"])
-    await agent.call(
-        "export_resources", vpc_id=vpc["VpcId"], resource_ids=["shop-releases-1", "shop"],
-        format="terraform", path=str(terraform.main),
-    )  # fmt: skip
+    ec2 = client_of("ec2")
+    vpc = next(v["VpcId"] for v in ec2.describe_vpcs()["Vpcs"] if not v["IsDefault"])
+    here = [{"Name": "vpc-id", "Values": [vpc]}]
+    subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets(Filters=here)["Subnets"]]
+    group = ec2.describe_security_groups(Filters=here)["SecurityGroups"][-1]["GroupId"]
+    named = lay_services(client_of, vpc, subnets[:2], [group])
+    chosen = {"vpc_id": vpc, "resource_ids": ["shop-releases-1", "shop", *named]}
+    template = tmp_path / "all.yaml"
+    told = await agent.call("export_resources", **chosen, path=str(template))
+    assert not [said for said in told["left_out"] if "not exported yet" in said]
+    assert "blog-resize: the values of its environment, which may hold secrets" in told["left_out"]
+    found = lint(template.read_text(), ["eu-west-1"])
+    assert not isinstance(found, Unread), found
+    assert [str(f) for f in found if f.level == "error"] == []
+    await agent.call("export_resources", **chosen, format="terraform", path=str(terraform.main))
+    assert SECRET not in template.read_text() + terraform.main.read_text()
     assert terraform.run("fmt", "-check", "-diff") == ""
     # The emulator does not tell of a NAT gateway whether it is public.
     text, gateways = re.subn(
@@ -137,4 +157,4 @@ async def test_terraform_takes_over_what_exists_and_changes_nothing_of_it(
     assert beyond(terraform.changes(plan), NOT_KEPT) == {}
     new = [c["address"] for c in plan["resource_changes"] if "importing" not in c["change"]]
     assert new == []
-    assert len(plan["resource_changes"]) > 50
+    assert len(plan["resource_changes"]) > 80

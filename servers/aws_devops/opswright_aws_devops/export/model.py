@@ -90,6 +90,16 @@ class Assembly:
 
 
 REF_GIVES = {
+    "AWS::CertificateManager::Certificate": "CertificateArn",
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::ECS::Cluster": "ClusterName",
+    "AWS::ECS::Service": "ServiceArn",
+    "AWS::ECS::TaskDefinition": "TaskDefinitionArn",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::RDS::DBCluster": "DBClusterIdentifier",
+    "AWS::Route53::HostedZone": "Id",
     "AWS::AutoScaling::AutoScalingGroup": "AutoScalingGroupName",
     "AWS::EC2::EIP": "PublicIp",
     "AWS::EC2::Instance": "InstanceId",

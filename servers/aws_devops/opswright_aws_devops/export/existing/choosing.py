@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from opswright_aws_devops.export.existing.functions import ALARM
 from opswright_aws_devops.resource_kinds import (
     INVENTORY,
     Items,
@@ -12,6 +13,7 @@ from opswright_aws_devops.resource_kinds import (
     in_vpc,
 )
 from opswright_aws_devops.resource_kinds.reading import Read, Reading, read_kinds
+from opswright_aws_devops.resource_kinds.requested import LOG_GROUP
 from opswright_core.aws import Aws
 from opswright_core.errors import BadInputError, NotFoundError
 from opswright_core.text import clean
@@ -50,7 +52,13 @@ def choose(
                 addresses.append((kind, item))
         return chosen
 
-    reading = read_kinds(a, INVENTORY, take)
+    beside = (LOG_GROUP, ALARM)
+    reading = read_kinds(a, (*INVENTORY, *beside) if tag else INVENTORY, take)
+    if not tag and not named.issuperset(resource_ids):
+        more = read_kinds(a, beside, take)
+        reading = replace(
+            reading, found=reading.found + more.found, unread=reading.unread + more.unread
+        )
     if missing := [name for name in resource_ids if name not in named]:
         unread = f" Not read: {'; '.join(reading.unread)}." if reading.unread else ""
         raise NotFoundError(

@@ -13,6 +13,15 @@ _DATABASE = (
     "AutoMinorVersionUpgrade", "MasterUsername", "DBName", "LicenseModel",
     "PreferredMaintenanceWindow", "PreferredBackupWindow", "EnableIAMDatabaseAuthentication",
 )  # fmt: skip
+_OF_CLUSTER = (
+    "DBInstanceIdentifier", "DBInstanceClass", "Engine", "DBClusterIdentifier", "PromotionTier",
+    "PubliclyAccessible", "AutoMinorVersionUpgrade",
+)  # fmt: skip
+_CLUSTER = (
+    "DBClusterIdentifier", "Engine", "EngineVersion", "DatabaseName", "MasterUsername",
+    "StorageEncrypted", "BackupRetentionPeriod", "PreferredBackupWindow",
+    "PreferredMaintenanceWindow", "DeletionProtection", "CopyTagsToSnapshot", "Port",
+)  # fmt: skip
 _QUEUE = (
     "VisibilityTimeout", "MessageRetentionPeriod", "DelaySeconds", "MaximumMessageSize",
     "ReceiveMessageWaitTimeSeconds", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds",
@@ -46,8 +55,10 @@ def subnet_group(it: Parts, item: dict[str, Any]) -> None:
 def database(it: Parts, item: dict[str, Any]) -> None:
     """A database. Its password is RDS's own in Secrets Manager, or has to be given."""
     name = item["DBInstanceIdentifier"]
-    if item.get("DBClusterIdentifier"):
-        it.leave_out(name, "an instance of a cluster")
+    if cluster_id := item.get("DBClusterIdentifier"):
+        own = {key: item[key] for key in _OF_CLUSTER if item.get(key) is not None}
+        own["DBClusterIdentifier"] = Named("RDS::DBCluster", cluster_id)
+        it.add("RDS::DBInstance", name, {**own, "Tags": own_tags(item.get("TagList"))})
         return
     managed = bool(item.get("MasterUserSecret"))
     password = Parameter(f"{name} master password", None, is_secret=True)
@@ -66,6 +77,34 @@ def database(it: Parts, item: dict[str, Any]) -> None:
             **({"ManageMasterUserPassword": True} if managed else {"MasterUserPassword": password}),
             "Tags": own_tags(item.get("TagList")),
         },
+        holds_data=True,
+    )
+    it.leave_out(name, "its data; restore a snapshot for that")
+
+
+def cluster(it: Parts, item: dict[str, Any]) -> None:
+    """An Aurora or Multi-AZ cluster; its instances come with it where they are chosen too."""
+    name, group = item["DBClusterIdentifier"], item.get("DBSubnetGroup")
+    managed = bool(item.get("MasterUserSecret"))
+    password = Parameter(f"{name} master password", None, is_secret=True)
+    scaling = item.get("ServerlessV2ScalingConfiguration") or {}
+    it.add(
+        "RDS::DBCluster",
+        name,
+        {
+            **{key: item[key] for key in _CLUSTER if item.get(key) not in (None, "", 0)},
+            "KmsKeyId": key if (key := str(item.get("KmsKeyId"))).startswith("arn:") else None,
+            "VpcSecurityGroupIds": [g["VpcSecurityGroupId"] for g in item["VpcSecurityGroups"]],
+            "DBSubnetGroupName": Named("RDS::DBSubnetGroup", group) if group else None,
+            "EnableIAMDatabaseAuthentication": item.get("IAMDatabaseAuthenticationEnabled") or None,
+            "EnableCloudwatchLogsExports": item.get("EnabledCloudwatchLogsExports"),
+            "ServerlessV2ScalingConfiguration": {
+                key: scaling[key] for key in ("MinCapacity", "MaxCapacity") if key in scaling
+            },
+            **({"ManageMasterUserPassword": True} if managed else {"MasterUserPassword": password}),
+            "Tags": own_tags(item.get("TagList")),
+        },
+        named=("DBClusterIdentifier", name),
         holds_data=True,
     )
     it.leave_out(name, "its data; restore a snapshot for that")
@@ -234,5 +273,5 @@ def topic(it: Parts, item: dict[str, Any]) -> None:
                 if "FilterPolicy" in more
                 else None,
             },
-            ids={"SubscriptionArn": subscription["SubscriptionArn"]},
+            import_ids={"SubscriptionArn": subscription["SubscriptionArn"]},
         )

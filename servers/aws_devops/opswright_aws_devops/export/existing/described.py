@@ -42,14 +42,14 @@ class Parts:
         after: Iterable[str] = (),
         holds_data: bool = False,
         unwritten: Iterable[str] = (),
-        rule_ids: Mapping[str, str] = {},
+        import_ids: Mapping[str, str] = {},
         tags: Any = (),
     ) -> str:
         """Add a part; returns its key.
 
         `ids` has the attribute that each id or ARN of it is; `named` an attribute and its name;
-        `unwritten` what it has beyond these properties; `rule_ids` those of a group's rules;
-        `tags` those for which the type has no property.
+        `unwritten` what it has beyond these properties; `import_ids` what else Terraform imports
+        it by; `tags` those for which the type has no property.
         Properties that are None, empty or False are what CloudFormation does by itself.
         """
         key = self._key(f"{name} {kind.rpartition('::')[2]}")
@@ -60,7 +60,7 @@ class Parts:
             own,
             tuple(after),
             holds_data,
-            {**ids, **rule_ids},
+            {**ids, **import_ids},
             tuple(unwritten),
             tags_of(own_tags(tags)),
         )

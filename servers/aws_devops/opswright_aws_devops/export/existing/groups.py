@@ -49,7 +49,7 @@ def security_groups(it: Parts, items: list[dict[str, Any]], rule_ids: RuleIds) -
                 "Tags": own_tags(item.get("Tags")),
             },
             ids={"GroupId": group_id},
-            rule_ids={
+            import_ids={
                 f"{way} {number}": rule_ids[key]
                 for way, rules in (("ingress", inside), ("egress", out))
                 for number, rule in enumerate(rules, 1)
@@ -62,7 +62,7 @@ def security_groups(it: Parts, items: list[dict[str, Any]], rule_ids: RuleIds) -
                     f"EC2::SecurityGroup{kind}",
                     f"{item['GroupName']} {number}",
                     {"GroupId": group_id, **rule},
-                    rule_ids={
+                    import_ids={
                         "SecurityGroupRuleId": rule_ids.get(
                             (group_id, kind.lower(), _ends(rule)), ""
                         )

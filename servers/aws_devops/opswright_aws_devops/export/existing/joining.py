@@ -6,7 +6,16 @@ from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from opswright_aws_devops.export.existing import data, groups, networks, servers
+from opswright_aws_devops.export.existing import (
+    containers,
+    data,
+    functions,
+    groups,
+    names,
+    networks,
+    servers,
+    tables,
+)
 from opswright_aws_devops.export.existing.described import Describe, Named, Parts
 from opswright_aws_devops.export.model import (
     Assembly,
@@ -38,12 +47,23 @@ DESCRIBE: dict[str, Describe] = {
     "autoscaling:group": servers.auto_scaling_group,
     "ec2:instance": servers.instance,
     "rds:subnet-group": data.subnet_group,
+    "rds:cluster": data.cluster,
     "rds:db": data.database,
+    "dynamodb:table": tables.table,
+    "lambda:function": functions.function,
+    "ecs:cluster": containers.cluster,
+    "ecs:service": containers.service,
+    "route53:hosted-zone": names.zone,
+    "acm:certificate": names.certificate,
+    "logs:log-group": functions.log_group,
+    "cloudwatch:alarm": functions.alarm,
     "s3:bucket": data.bucket,
     "sqs:queue": data.queue,
     "sns:topic": data.topic,
 }
 """How a resource of each kind of the inventory is described; security groups are, all at once."""
+
+_LISTENER, _SERVICE = "AWS::ElasticLoadBalancingV2::Listener", "AWS::ECS::Service"
 
 MADE_BY_OTHERS = {"ec2:network-interface": "what it belongs to makes it"}
 
@@ -118,7 +138,10 @@ def _text(value: str, own: str, it: Parts) -> Value:
 
 
 def _in_order(parts: list[Part]) -> list[Part]:
-    """Each after those it refers to; a route to an internet gateway after its attachment."""
+    """Each after those it refers to; a route to an internet gateway after its attachment.
+
+    ECS refuses a service whose target group no listener serves yet.
+    """
     by_key = {part.key: part for part in parts}
     attached = {
         ref.part: part.key
@@ -126,7 +149,12 @@ def _in_order(parts: list[Part]) -> list[Part]:
         if part.type == "AWS::EC2::VPCGatewayAttachment"
         for ref in references(part.properties.get("InternetGatewayId"))
     }
+    listeners = [part for part in parts if part.type == _LISTENER]
     for part in parts:
+        if part.type == _SERVICE:
+            targets = set(references(part.properties.get("LoadBalancers")))
+            serving = [one.key for one in listeners if targets & set(references(one.properties))]
+            by_key[part.key] = replace(part, depends_on=tuple(serving))
         gateway = part.properties.get("GatewayId")
         if isinstance(gateway, Ref) and gateway.part in attached:
             by_key[part.key] = replace(part, depends_on=(attached[gateway.part],))

@@ -1,7 +1,7 @@
 """Writes an assembly as Terraform, for the provider hashicorp/aws."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, count
 
@@ -14,13 +14,21 @@ from opswright_aws_devops.export.model import (
     Ref,
     Value,
     Zone,
-    values_of,
 )
-from opswright_aws_devops.export.terraform import data, networks, servers
+from opswright_aws_devops.export.terraform import (
+    data,
+    databases,
+    names,
+    networks,
+    servers,
+    services,
+)
 from opswright_aws_devops.export.terraform.draft import Draft, Kind, Resource, generic, tags
 from opswright_aws_devops.export.terraform.hcl import Block, Expression, block, snake_case, text
 
-KINDS: dict[str, Kind] = networks.KINDS | servers.KINDS | data.KINDS
+KINDS: dict[str, Kind] = (
+    networks.KINDS | servers.KINDS | data.KINDS | databases.KINDS | services.KINDS | names.KINDS
+)
 """What each CloudFormation type is to the provider."""
 
 VERSION = "~> 5.100"
@@ -36,10 +44,16 @@ _PLACE = re.compile(r"\{([\w|]+)\}")
 
 def as_configuration(assembly: Assembly) -> str:
     """The configuration, with an `import` block for each resource that exists (Terraform 1.5)."""
-    blocks = [list(lines) for lines in _Writer(assembly).blocks()]
+    blocks: list[Iterable[str]] = [list(lines) for lines in _Writer(assembly).blocks()]
     if assembly.retains:
         blocks.insert(0, [_TAKEN_OVER])
     return "\n\n".join("\n".join(lines) for lines in blocks) + "\n"
+
+
+def kind_of(part: Part) -> Kind:
+    """What a part is to the provider."""
+    is_of_cluster = part.type == "AWS::RDS::DBInstance" and "DBClusterIdentifier" in part.properties
+    return databases.CLUSTER_INSTANCE if is_of_cluster else KINDS[part.type]
 
 
 class _Writer:
@@ -48,11 +62,13 @@ class _Writer:
         self._parts = {part.key: part for part in assembly.parts}
         self._taken: set[tuple[str, str]] = set()
         self._names = {
-            part.key: self._free(KINDS[part.type].type, snake_case(part.key))
+            part.key: self._free(kind_of(part).type, snake_case(part.key))
             for part in assembly.parts
         }
+        self._asked: dict[str, Parameter] = {}
+        self._public: set[str] = set()
 
-    def blocks(self) -> Iterator[Iterator[str]]:
+    def blocks(self) -> Iterator[Iterable[str]]:
         made = self._assembly
         needed = {"aws": {"source": "hashicorp/aws", "version": VERSION}}
         terraform = {"required_version": ">= 1.5", "required_providers": Block(needed)}
@@ -61,22 +77,20 @@ class _Writer:
         if made.retains:
             provider["ignore_tags"] = self._foreign()
         yield block("provider", ["aws"], provider, self._special)
-        inside = [part.properties for part in made.parts]
-        for parameter in {p.key: p for p in values_of(inside, Parameter)}.values():
-            yield block(
-                "variable", [snake_case(parameter.key)], _variable(parameter), self._special
-            )
-        for public in sorted({p.name for p in values_of(inside, PublicParameter)}):
-            yield block(
-                "data", ["aws_ssm_parameter", _public(public)], {"name": public}, self._special
-            )
-        for part in made.parts:
-            yield from self._part(part)
+        # Written first, which tells the variables that they need.
+        resources = [list(lines) for part in made.parts for lines in self._part(part)]
+        for parameter in self._asked.values():
+            name = snake_case(parameter.key)
+            yield block("variable", [name], self._variable(parameter), self._special)
+        for public in sorted(self._public):
+            labels = ["aws_ssm_parameter", _name(public)]
+            yield block("data", labels, {"name": public}, self._special)
+        yield from resources
         for key, value in made.outputs.items():
             yield block("output", [snake_case(key)], {"value": value}, self._special)
 
     def _part(self, part: Part) -> Iterator[Iterator[str]]:
-        kind, guarded = KINDS[part.type], part.holds_data or self._assembly.retains
+        kind, guarded = kind_of(part), part.holds_data or self._assembly.retains
         draft = Draft(
             part,
             self._names[part.key],
@@ -93,7 +107,7 @@ class _Writer:
                 body[kind.renamed.get(name, snake_case(name))] = generic(value)
         if part.tags:
             body["tags"] = dict(part.tags)
-        body = _named_first(body)
+        body = _named_first({name: value for name, value in body.items() if value != []})
         if part.depends_on:
             others = ", ".join(self._address(key) for key in part.depends_on)
             body["depends_on"] = Expression(f"[{others}]")
@@ -109,6 +123,17 @@ class _Writer:
                 to = Expression(f"{resource.type}.{resource.name}")
                 yield block("import", [], {"to": to, "id": resource.import_id}, self._special)
             yield block("resource", [resource.type, resource.name], own, self._special)
+
+    def _variable(self, parameter: Parameter) -> dict[str, Value]:
+        """A variable; of what exists, what nobody reads is ignored and has not to be given."""
+        body: dict[str, Value] = {"type": Expression("string")}
+        if parameter.default is not None:
+            body["default"] = parameter.default
+        elif self._assembly.retains:
+            body["default"] = None
+        if parameter.is_secret:
+            body["sensitive"] = True
+        return body
 
     def _free(self, type_: str, name: str) -> str:
         """A name that no other resource of the type has; logical ids may differ in capitals."""
@@ -152,18 +177,20 @@ class _Writer:
         return value if isinstance(value, str) else ""
 
     def _address(self, key: str) -> str:
-        return f"{KINDS[self._parts[key].type].type}.{self._names[key]}"
+        return f"{kind_of(self._parts[key]).type}.{self._names[key]}"
 
     def _special(self, value: Value) -> str | None:
         if isinstance(value, Ref):
-            gives = KINDS[self._parts[value.part].type].gives
+            gives = kind_of(self._parts[value.part]).gives
             attribute = gives.get(value.attribute, snake_case(value.attribute))
             return f"{self._address(value.part)}.{attribute}"
         if isinstance(value, Join):
             return self._template(value)
         if isinstance(value, PublicParameter):
-            return f"data.aws_ssm_parameter.{_public(value.name)}.insecure_value"
+            self._public.add(value.name)
+            return f"data.aws_ssm_parameter.{_name(value.name)}.insecure_value"
         if isinstance(value, Parameter):
+            self._asked[value.key] = value
             return f"var.{snake_case(value.key)}"
         return text(value.name) if isinstance(value, Zone) else None
 
@@ -179,16 +206,7 @@ class _Writer:
         return f'"{inner}"'
 
 
-def _variable(parameter: Parameter) -> dict[str, Value]:
-    body: dict[str, Value] = {"type": Expression("string")}
-    if parameter.default is not None:
-        body["default"] = parameter.default
-    if parameter.is_secret:
-        body["sensitive"] = True
-    return body
-
-
-def _public(name: str) -> str:
+def _name(name: str) -> str:
     return re.sub(r"\W+", "_", name.rpartition("/")[2])
 
 
