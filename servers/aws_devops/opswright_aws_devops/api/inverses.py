@@ -101,8 +101,7 @@ def _look(service: str, noun: str, chosen: dict[str, str]) -> Look | None:
         members = one.model.input_shape.members if one else {}
         if one is not None and set(one.required) <= set(chosen) <= set(members):
             return Look(one.name, chosen)
-    plural = f"{noun[:-1]}ies" if noun.endswith("ory") else f"{noun}s"
-    several = _existing(service, f"Describe{plural}")
+    several = plural_read(service, noun)
     if several is None or len(chosen) != 1:
         return None
     ((name, value),) = chosen.items()
@@ -112,6 +111,12 @@ def _look(service: str, noun: str, chosen: dict[str, str]) -> Look | None:
     key = listed["result_key"] if listed else "@"
     found = key if isinstance(key, str) else key[0]
     return Look(several.name, wanted, found) if wanted.keys() <= set(members) else None
+
+
+def plural_read(service: str, noun: str) -> Operation | None:
+    """DescribeXs, where there is one."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("ory") else f"{noun}s"
+    return _existing(service, f"Describe{plural}")
 
 
 def _identifiers(delete: Operation, noun: str) -> list[str]:

@@ -32,7 +32,7 @@ def looked_before(look: Look, read: Callable[[Look], Any]) -> dict[str, Any]:
 
 def is_found(look: Look, answer: Any) -> bool:
     """Whether an answer to the look has what was looked for; None is «no such thing»."""
-    return bool(_found(look, answer))
+    return bool(found_by(look, answer))
 
 
 def made_since(before: dict[str, Any], look: Look, read: Callable[[Look], Any]) -> Any:
@@ -42,7 +42,7 @@ def made_since(before: dict[str, Any], look: Look, read: Callable[[Look], Any]) 
     """
     if before["there"]:
         return None  # such a call is refused
-    thing = _found(look, read(look))
+    thing = found_by(look, read(look))
     if not thing:
         return None
     thing = thing[0] if isinstance(thing, list) and len(thing) == 1 else thing
@@ -71,7 +71,8 @@ def created_at(thing: dict[str, Any]) -> datetime | None:
     return created_at(inner[0]) if len(inner) == 1 else None
 
 
-def _found(look: Look, answer: Any) -> Any:
+def found_by(look: Look, answer: Any) -> Any:
+    """What of an answer to a look is what was looked for; None or empty when nothing is."""
     import jmespath
 
     if isinstance(answer, dict):

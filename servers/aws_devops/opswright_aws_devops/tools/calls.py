@@ -1,34 +1,37 @@
 """Calling any AWS operation: what only reads at once, all else through the change protocol."""
 
-import uuid
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from opswright_aws_devops.api.access import Access, access_of
 from opswright_aws_devops.api.disclosure import shown
-from opswright_aws_devops.api.inverses import Inverse, Look, inverse_of, look_of, noun_of
-from opswright_aws_devops.api.lost_answers import (
-    is_found,
-    looked_before,
-    made_since,
-)
+from opswright_aws_devops.api.inverses import Look, inverse_of, look_of, noun_of
+from opswright_aws_devops.api.lost_answers import is_found
 from opswright_aws_devops.api.models import Operation, find
 from opswright_aws_devops.api.paging import pagination_of, read_pages
 from opswright_aws_devops.api.parameters import prepared
 from opswright_aws_devops.api.policy import Call, Decision, Rules
+from opswright_aws_devops.api.request_tags import CHANGE_TAG
+from opswright_aws_devops.api.sending import (
+    AwsChange,
+    Sending,
+    goes_tagged,
+    named,
+    read,
+    send,
+    shower,
+    verb_of,
+)
+from opswright_aws_devops.api.tokens import token_members
 from opswright_aws_devops.tools.operations import OperationName, Service, refer
-from opswright_core.aws import HERE, Aws, AwsTarget, Target, is_absent
+from opswright_core.aws import HERE, Aws, Target
 from opswright_core.canonical import canonical_json
-from opswright_core.changes import Action, ChangePlan, ResourceRef, Scope, Verb, Work
-from opswright_core.cloud_errors import met_its_earlier_try
+from opswright_core.changes import Action, ChangePlan, Scope, Work
 from opswright_core.errors import ApprovalError, BadInputError
-from opswright_core.pages import trim
-from opswright_core.recorder import Recorder
 from opswright_core.runtime import aws, runtime
 from opswright_core.text import clean
 from opswright_core.tools import destructive_tool, read_tool
-from opswright_core.undo import UndoStep, aws_undo
 from opswright_core.verdicts import Check, Unread, attempt, check
 
 RULES = "aws_policy"
@@ -40,9 +43,6 @@ Parameters = Annotated[
 ]
 
 DETAIL_CHARACTERS = 1_500
-KEPT_BYTES = 8_000
-"""Of an answer to a change; the journal keeps it too."""
-
 _AGAIN = ("Delete", "Put", "Update", "Modify", "Set", "Tag", "Untag", "Enable", "Disable")
 """Verbs of operations that come to the same when they are sent twice."""
 
@@ -56,15 +56,6 @@ class AwsAnswer(BaseModel):
     data: Any = Field(description="As AWS shapes it, or what `query` makes of it")
     cursor: str | None = Field(None, description="Pass it for what comes after this")
     summary: str
-
-
-class AwsChange(BaseModel):
-    """What an operation that changes answered, without secrets."""
-
-    service: str
-    operation: str
-    answer: Any
-    left_out: list[str] = Field(default_factory=list, description="Of an answer too long to keep")
 
 
 @read_tool(toolset="api")
@@ -94,18 +85,18 @@ def read_aws(
         raise ApprovalError(
             f"A person has to approve {name} here ({decision.said_by}): change_aws asks for it."
         )
-    show = _shower(found, parameters)
+    show = shower(found, parameters)
     paging = pagination_of(found)
     if paging is None:
         if cursor is not None:
             raise BadInputError(f"{name} answers in one piece: it takes no cursor.")
-        data = keep(show(_send(a, found, ready)))
+        data = keep(show(send(a, found, ready)))
         return AwsAnswer(
             service=found.service, operation=found.name, access=access.level, data=data,
             summary=f"{name} answered",
         )  # fmt: skip
     listing = read_pages(
-        lambda given: _send(a, found, given),
+        lambda given: send(a, found, given),
         paging,
         ready,
         show,
@@ -146,6 +137,7 @@ def change_aws(
     shape = found.model.input_shape
     kept = shown(ready, shape) if shape else {}
     where = target.model_dump(mode="json")
+    asked = Sending(a, found, ready, kept, target)
 
     def look(made: AwsChange) -> Look | None:
         inverse = inverse_of(found, parameters, made.answer)
@@ -153,8 +145,8 @@ def change_aws(
 
     return Work(
         scope=Scope.of(a),
-        plan=lambda: _plan(a, found, access, kept, decision),
-        apply=lambda rec: _apply(a, rec, found, ready, kept, target),
+        plan=lambda: _plan(asked, access, decision),
+        apply=asked.apply,
         verify=lambda made: _verify(a, found, look(made)),
         outputs=AwsChange,
         repeatable=noun_of(found) is None,
@@ -188,12 +180,6 @@ def _refuse_stream(operation: Operation) -> None:
         )
 
 
-def _shower(operation: Operation, parameters: dict[str, Any]) -> Any:
-    shape = operation.model.output_shape
-    decrypted = parameters.get("WithDecryption") is True
-    return lambda answer: shown(answer, shape, decrypted=decrypted)
-
-
 def _compiled(query: str | None) -> Any:
     """A function that picks what `query` asks for. Raises BadInputError for what is no JMESPath."""
     if query is None:
@@ -216,31 +202,8 @@ def _compiled(query: str | None) -> Any:
     return pick
 
 
-def _send(a: Aws, operation: Operation, parameters: dict[str, Any]) -> dict[str, Any]:
-    from botocore import xform_name
-
-    client = a.client(operation.service)
-    answer: dict[str, Any] = getattr(client, xform_name(operation.name))(**parameters)
-    return answer
-
-
-def _named(operation: Operation, kept: dict[str, Any]) -> str:
-    """The names among the required parameters, or the operation's own."""
-    names = [str(kept[name]) for name in operation.required if isinstance(kept.get(name), str)]
-    return clean(", ".join(names) or operation.name, 200)
-
-
-def _verb(operation: Operation) -> Verb:
-    if operation.name.startswith(("Create", "Run", "Allocate", "Import", "Register")):
-        return "create"
-    if operation.name.startswith(("Delete", "Terminate", "Release", "Deregister", "Purge")):
-        return "delete"
-    return "modify"
-
-
-def _plan(
-    a: Aws, operation: Operation, access: Access, kept: dict[str, Any], decision: Decision
-) -> ChangePlan:
+def _plan(asked: Sending, access: Access, decision: Decision) -> ChangePlan:
+    operation, kept = asked.operation, asked.kept
     level = f"IAM action {access.action}, access level {access.level}"
     touched = f", on {', '.join(access.resource_types)}" if access.resource_types else ""
     warnings = []
@@ -253,19 +216,24 @@ def _plan(
         warnings.append(f"Undoing this sends Delete{noun}, with what is in it by then.")
     if decision.effect == "ask":
         warnings.append(f"A person has to approve it: {decision.said_by}.")
-    if not operation.model.idempotent_members and not _comes_to_the_same(operation):
+    if goes_tagged(operation, asked.parameters):
+        warnings.append(
+            f"It gets a tag {CHANGE_TAG}, by which it is found if the answer is lost (left out "
+            "where tagging is not allowed)."
+        )
+    if not token_members(operation) and not _comes_to_the_same(operation):
         warnings.append(
             "Sent twice, it may take effect twice: if its answer is lost, read what is there "
             "before calling again."
         )
     parameters = clean(canonical_json(kept), DETAIL_CHARACTERS)
     return ChangePlan(
-        summary=f"{operation.service} {operation.name} in {a.account_id} {a.region}",
+        summary=f"{operation.service} {operation.name} in {asked.a.account_id} {asked.a.region}",
         actions=[
             Action(
-                verb=_verb(operation),
+                verb=verb_of(operation),
                 type=f"{operation.service}:{operation.name}",
-                name=_named(operation, kept),
+                name=named(operation, kept),
                 detail=f"{parameters} ({level}{touched})",
             )
         ],
@@ -279,118 +247,14 @@ def _comes_to_the_same(operation: Operation) -> bool:
     return declared or noun_of(operation) is not None or operation.name.startswith(_AGAIN)
 
 
-def _apply(
-    a: Aws,
-    rec: Recorder,
-    operation: Operation,
-    ready: dict[str, Any],
-    kept: dict[str, Any],
-    target: AwsTarget,
-) -> AwsChange:
-    # By its change's id, so that a call that is sent again after a lost answer is the same call.
-    tokens = {
-        name: str(uuid.uuid5(uuid.NAMESPACE_OID, f"{rec.change_id} {name}"))
-        for name in operation.model.idempotent_members
-        if name not in ready
-    }
-
-    name = f"{operation.service} {operation.name} {_named(operation, kept)}"
-    look, before = _looked(a, rec, operation, ready, name)
-
-    def find_made() -> dict[str, Any] | None:
-        made = made_since(before, look, lambda at: _read(a, operation, at)) if look else None
-        if made is None:
-            return None
-        return {**_kept({"found": shown(made, None)}), "request_id": ""}
-
-    def send() -> dict[str, Any]:
-        try:
-            answer = _send(a, operation, {**ready, **tokens})
-        except Exception as exc:
-            if met_its_earlier_try(exc) and (made := find_made()):
-                return made
-            raise
-        request = answer.get("ResponseMetadata", {}).get("RequestId", "")
-        return {**_kept(_shower(operation, ready)(answer)), "request_id": request}
-
-    def undo(result: dict[str, Any]) -> list[UndoStep]:
-        inverse = inverse_of(operation, ready, result["answer"])
-        return [_undo(inverse, target, a.region)] if inverse else []
-
-    def resource(result: dict[str, Any]) -> ResourceRef:
-        inverse = inverse_of(operation, ready, result["answer"])
-        ids = ", ".join(inverse.parameters.values()) if inverse else _named(operation, kept)
-        done = {"create": "created", "delete": "deleted"}.get(_verb(operation), "modified")
-        kind = f"{operation.service}:{noun_of(operation) or operation.name}"
-        return ResourceRef.model_validate({"type": kind, "id": ids, "action": done})
-
-    result: dict[str, Any] = rec.step(
-        name, send, undo=undo, resource=resource, find=find_made if look else None
-    )
-    return AwsChange(
-        service=operation.service,
-        operation=operation.name,
-        answer=result["answer"],
-        left_out=result.get("left_out", []),
-    )
-
-
-def _kept(answer: dict[str, Any]) -> dict[str, Any]:
-    """What the journal keeps of an answer, and what of it was too long."""
-    said, lost = trim(answer, KEPT_BYTES)
-    rest = [*lost, "read_aws reads what there is by now"] if lost else []
-    return {"answer": said, "left_out": rest}
-
-
-def _looked(
-    a: Aws, rec: Recorder, operation: Operation, ready: dict[str, Any], name: str
-) -> tuple[Look | None, dict[str, Any]]:
-    """How a thing with a name of the caller's choosing is read, and whether it was there before."""
-    inverse = inverse_of(operation, ready, {})
-    look = inverse.look if inverse else None
-    if look is None:
-        return None, {}
-
-    before: dict[str, Any] = rec.step(
-        f"look before: {name}", lambda: looked_before(look, lambda at: _read(a, operation, at))
-    )
-    return look, before
-
-
-def _read(a: Aws, operation: Operation, look: Look) -> Any:
-    """What a look answers; None when it says that there is no such thing."""
-    try:
-        return _send(a, find(operation.service, look.operation), look.parameters)
-    except Exception as exc:
-        if is_absent(exc):
-            return None
-        raise
-
-
-def _undo(inverse: Inverse, target: AwsTarget, region: str) -> UndoStep:
-    from botocore import xform_name
-
-    look = inverse.look
-    gone = (xform_name(look.operation), look.parameters, look.found) if look else None
-    names = ", ".join(inverse.parameters.values())
-    return aws_undo(
-        f"{inverse.service} {inverse.operation} {names}",
-        inverse.service,
-        xform_name(inverse.operation),
-        inverse.parameters,
-        target=target,
-        region=region,
-        gone=gone,
-        wait_gone=gone is not None,
-    )
-
-
 def _verify(a: Aws, operation: Operation, look: Look | None) -> list[Check]:
     """Whether what was made or deleted is there or gone; UNKNOWN where no read tells."""
     if look is None:
         said = "AWS accepted the call; no read is known here that shows its effect"
         return [Check(name=f"{operation.name} took effect", verdict="UNKNOWN", evidence=said)]
-    found = attempt(lambda: is_found(look, _read(a, operation, look)))
-    condition = found if isinstance(found, Unread) else found is not (_verb(operation) == "delete")
+    found = attempt(lambda: is_found(look, read(a, operation, look)))
+    condition = (
+        found if isinstance(found, Unread) else found is not (verb_of(operation) == "delete")
+    )
     evidence = f"{look.operation} finds {'it' if found is True else 'nothing'}"
     return [check(f"{operation.name} took effect", condition, evidence)]
