@@ -17,7 +17,7 @@ def _function(draft: Draft) -> None:
         draft.body["image_uri"] = code["ImageUri"]
     elif draft.exists:
         draft.body["filename"] = f"{draft.rest['FunctionName']}.zip"
-        draft.ignored = ("filename", "publish")
+        draft.ignored = ("filename", snake_case("Publish"))  # not the operation of that name
     else:
         draft.body |= {"s3_bucket": code["S3Bucket"], "s3_key": code["S3Key"]}
     environment = draft.take("Environment")
