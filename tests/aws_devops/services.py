@@ -7,16 +7,37 @@ from collections.abc import Callable
 from typing import Any
 
 TAGS = {"app": "blog"}
+PAIRS = [{"Key": "app", "Value": "blog"}]
 SECRET = "hunter2-never-written"
+
+
+def lay_messaging(
+    client_of: Callable[[str], Any], vpc_id: str, subnet_ids: list[str], group_ids: list[str]
+) -> list[str]:
+    """Queues, a topic, a server, an endpoint and two groups; the names or ids to export."""
+    ec2 = client_of("ec2")
+    groups = _groups(ec2, vpc_id)
+    topic = client_of("sns").create_topic(Name="blog-news", Tags=PAIRS)["TopicArn"]
+    _queues(client_of("sqs"), client_of("sns"), topic)
+    server = ec2.run_instances(
+        ImageId="ami-12c6146b", InstanceType="t3.micro", MinCount=1, MaxCount=1,
+        SubnetId=subnet_ids[0], SecurityGroupIds=group_ids,
+        TagSpecifications=[{"ResourceType": "instance", "Tags": PAIRS}],
+        MetadataOptions={"HttpTokens": "required"},
+    )["Instances"][0]["InstanceId"]  # fmt: skip
+    endpoint = ec2.create_vpc_endpoint(
+        VpcId=vpc_id, ServiceName="com.amazonaws.eu-west-1.sqs", VpcEndpointType="Interface",
+        SubnetIds=subnet_ids, SecurityGroupIds=group_ids, PrivateDnsEnabled=True,
+    )["VpcEndpoint"]["VpcEndpointId"]  # fmt: skip
+    return [topic, "blog-dead", "blog-jobs", server, endpoint, *groups]
 
 
 def lay_services(
     client_of: Callable[[str], Any], vpc_id: str, subnet_ids: list[str], group_ids: list[str]
 ) -> list[str]:
-    """Make them; the names or ids that an export takes."""
-    pairs = [{"Key": key, "Value": value} for key, value in TAGS.items()]
+    """One of each kind; the names or ids that an export takes."""
+    named = lay_messaging(client_of, vpc_id, subnet_ids, group_ids)
     role = _role(client_of("iam"))
-    groups = _groups(client_of("ec2"), vpc_id)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as file:
         file.writestr("app.py", "def handler(event, context):\n    return {}\n")
@@ -29,32 +50,19 @@ def lay_services(
     )  # fmt: skip
     client_of("logs").create_log_group(logGroupName="/blog/web", tags=TAGS)
     client_of("logs").put_retention_policy(logGroupName="/blog/web", retentionInDays=30)
-    topic = client_of("sns").create_topic(Name="blog-news", Tags=pairs)["TopicArn"]
-    _queues(client_of("sqs"), client_of("sns"), topic)
-    _alarms(client_of("cloudwatch"), topic, pairs)
-    _tables(client_of("dynamodb"), pairs)
-    _cluster(client_of("rds"), subnet_ids, group_ids, pairs)
+    _alarms(client_of("cloudwatch"), named[0])
+    _tables(client_of("dynamodb"))
+    _cluster(client_of("rds"), subnet_ids, group_ids)
     _containers(client_of("ecs"), role, subnet_ids, group_ids)
     zone = _zone(client_of("route53"))
     certificate = client_of("acm").request_certificate(
         DomainName="blog.example", SubjectAlternativeNames=["www.blog.example"],
-        ValidationMethod="DNS", Tags=pairs,
+        ValidationMethod="DNS", Tags=PAIRS,
     )["CertificateArn"]  # fmt: skip
-    ec2 = client_of("ec2")
-    server = ec2.run_instances(
-        ImageId="ami-12c6146b", InstanceType="t3.micro", MinCount=1, MaxCount=1,
-        SubnetId=subnet_ids[0], SecurityGroupIds=group_ids,
-        TagSpecifications=[{"ResourceType": "instance", "Tags": pairs}],
-        MetadataOptions={"HttpTokens": "required"},
-    )["Instances"][0]["InstanceId"]  # fmt: skip
-    endpoint = ec2.create_vpc_endpoint(
-        VpcId=vpc_id, ServiceName="com.amazonaws.eu-west-1.sqs", VpcEndpointType="Interface",
-        SubnetIds=subnet_ids, SecurityGroupIds=group_ids, PrivateDnsEnabled=True,
-    )["VpcEndpoint"]["VpcEndpointId"]  # fmt: skip
     return [
-        "blog-resize", "blog-service", "/blog/web", "blog-dead", "blog-jobs", topic, "blog-errors",
-        "blog-share", "blog-carts", "blog-orders", "blog", "blog-1", "blog-cluster", "blog-web",
-        zone, certificate, server, endpoint, *groups,
+        *named, "blog-resize", "blog-service", "/blog/web", "blog-errors", "blog-share",
+        "blog-carts", "blog-orders", "blog", "blog-1", "blog-cluster", "blog-web", zone,
+        certificate,
     ]  # fmt: skip
 
 
@@ -98,14 +106,14 @@ def _queues(sqs: Any, sns: Any, topic: str) -> None:
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
 
 
-def _alarms(cloudwatch: Any, topic: str, tags: list[dict[str, str]]) -> None:
+def _alarms(cloudwatch: Any, topic: str) -> None:
     lambdas = {"Namespace": "AWS/Lambda",
                "Dimensions": [{"Name": "FunctionName", "Value": "blog-resize"}]}  # fmt: skip
     cloudwatch.put_metric_alarm(
         AlarmName="blog-errors", **lambdas, MetricName="Errors", Statistic="Sum", Period=60,
         EvaluationPeriods=3, DatapointsToAlarm=2, Threshold=1,
         ComparisonOperator="GreaterThanOrEqualToThreshold", AlarmActions=[topic],
-        TreatMissingData="notBreaching", Tags=tags,
+        TreatMissingData="notBreaching", Tags=PAIRS,
     )  # fmt: skip
     of = [
         {"Id": key, "ReturnData": False,
@@ -119,10 +127,10 @@ def _alarms(cloudwatch: Any, topic: str, tags: list[dict[str, str]]) -> None:
     )  # fmt: skip
 
 
-def _tables(dynamodb: Any, tags: list[dict[str, str]]) -> None:
+def _tables(dynamodb: Any) -> None:
     key = [{"AttributeName": "id", "KeyType": "HASH"}]
     dynamodb.create_table(
-        TableName="blog-carts", BillingMode="PAY_PER_REQUEST", KeySchema=key, Tags=tags,
+        TableName="blog-carts", BillingMode="PAY_PER_REQUEST", KeySchema=key, Tags=PAIRS,
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
     )  # fmt: skip
     dynamodb.update_time_to_live(
@@ -147,9 +155,7 @@ def _tables(dynamodb: Any, tags: list[dict[str, str]]) -> None:
     )
 
 
-def _cluster(
-    rds: Any, subnet_ids: list[str], group_ids: list[str], tags: list[dict[str, str]]
-) -> None:
+def _cluster(rds: Any, subnet_ids: list[str], group_ids: list[str]) -> None:
     rds.create_db_subnet_group(
         DBSubnetGroupName="blog", DBSubnetGroupDescription="blog", SubnetIds=subnet_ids
     )
@@ -157,7 +163,7 @@ def _cluster(
         DBClusterIdentifier="blog", Engine="aurora-postgresql", EngineVersion="16.4",
         MasterUsername="dbadmin", MasterUserPassword=SECRET, StorageEncrypted=True,
         DBSubnetGroupName="blog", VpcSecurityGroupIds=group_ids, BackupRetentionPeriod=7,
-        DeletionProtection=True, DatabaseName="app", Tags=tags,
+        DeletionProtection=True, DatabaseName="app", Tags=PAIRS,
         ServerlessV2ScalingConfiguration={"MinCapacity": 0.5, "MaxCapacity": 4},
     )  # fmt: skip
     rds.create_db_instance(

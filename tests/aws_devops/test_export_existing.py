@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.aws_devops.conftest import Agent
+from tests.aws_devops.services import lay_messaging
 from tests.aws_devops.test_export_script import (
     build,
     differences,
@@ -123,6 +124,68 @@ async def test_what_is_outside_of_the_choice_is_a_parameter(
     assert list(parsed(tagged)["Resources"]) == ["JobsQueue"]
     (given,) = parsed(tagged)["Parameters"].values()
     assert given["Default"].endswith(":dead")
+
+
+def made_by_hand(clients: Callable[[str], Any]) -> dict[str, Any]:
+    """What `lay_messaging` makes, by what it is set to."""
+    ec2, sqs, sns = clients("ec2"), clients("sqs"), clients("sns")
+    attributes = [
+        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        for url in sorted(sqs.list_queues()["QueueUrls"])
+    ]
+    kept = ("QueueArn", "RedrivePolicy", "Policy", "VisibilityTimeout")
+    here = [{"Name": "group-name", "Values": ["blog-*"]}]
+    groups = ec2.describe_security_groups(Filters=here)["SecurityGroups"]
+    ours = {group["GroupId"]: group["GroupName"] for group in groups}
+    (endpoint,) = ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    states = [{"Name": "instance-state-name", "Values": ["running"]}]
+    (server,) = ec2.describe_instances(Filters=states)["Reservations"][0]["Instances"]
+    return {
+        "queues": [{k: json.loads(one[k]) if "Policy" in k else one[k] for k in kept if k in one}
+                   for one in attributes],
+        "subscriptions": [(one["Protocol"], one["Endpoint"])
+                          for one in sns.list_subscriptions()["Subscriptions"]],
+        "rules": sorted(
+            (group["GroupName"], rule["FromPort"], ours[pair["GroupId"]])
+            for group in groups for rule in group["IpPermissions"]
+            for pair in rule["UserIdGroupPairs"]
+        ),
+        "endpoint": [endpoint[key] for key in ("ServiceName", "VpcEndpointType")],
+        "server": [server["ImageId"], server["InstanceType"], server["MetadataOptions"]],
+    }  # fmt: skip
+
+
+async def test_queues_topics_servers_endpoints_and_rules_are_made_again_by_a_script(
+    agent: Agent, cloud: Sandbox, client_of: Callable[[str], Any], tmp_path: Path
+) -> None:
+    network = (await agent.call("create_network", name="shop", nat="none"))["outputs"]
+    vpc_id, subnets = network["vpc_id"], network["private_subnet_ids"]
+    ec2 = client_of("ec2")
+    group = ec2.create_security_group(GroupName="shop", Description="shop", VpcId=vpc_id)
+    named = lay_messaging(client_of, vpc_id, subnets, [group["GroupId"]])
+    before = made_by_hand(client_of)
+    assert before["rules"] == [("blog-one", 9, "blog-two"), ("blog-two", 9, "blog-one")]
+    script = tmp_path / "blog.py"
+    await export(agent, script, vpc_id=vpc_id, resource_ids=named, format="boto3")
+    emptied(cloud, client_of)
+    looked = run(script, "--dry-run")
+    assert looked.returncode == 0, looked.stderr
+    made = run(script)
+    assert made.returncode == 0, made.stderr
+    assert made_by_hand(client_of) == before
+    again = run(script)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "created " not in again.stdout
+    assert made_by_hand(client_of) == before
+
+
+async def test_a_queue_of_that_name_that_is_another_s_stops_the_script(
+    agent: Agent, client_of: Callable[[str], Any], tmp_path: Path
+) -> None:
+    client_of("sqs").create_queue(QueueName="jobs")
+    await export(agent, tmp_path / "a.py", resource_ids=["jobs"], format="boto3")
+    stopped = run(tmp_path / "a.py")
+    assert "Queue jobs exists and was not made by this script" in stopped.stderr
 
 
 INJECTING = {

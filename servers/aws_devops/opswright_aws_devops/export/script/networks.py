@@ -1,5 +1,6 @@
 """Networks in an exported script. Each function is copied into it as it stands."""
 
+import json
 from typing import Any
 
 from opswright_aws_devops.export.script.building import TAG, Building, or_none
@@ -201,4 +202,34 @@ def security_group(
             GroupId=made["GroupId"],
             IpPermissions=[permission(rule)],
         )
+    return made
+
+
+def security_group_rule(it: Building, way: str, GroupId: str, rule: Any) -> dict[str, Any]:
+    """A rule beside its group; one that is there already stays as it is."""
+    call = getattr(it.client("ec2"), f"authorize_security_group_{way}")
+    asked = {"GroupId": GroupId, "IpPermissions": [permission(rule)]}
+    it.setting(lambda **all: or_none(lambda: call(**all), "InvalidPermission.Duplicate"), **asked)
+    return {"GroupId": GroupId}
+
+
+def security_group_ingress(it: Building, key: str, *, GroupId: str, **rule: Any) -> dict[str, Any]:
+    """A rule for what comes in, of a group that another's rules refer to."""
+    return security_group_rule(it, "ingress", GroupId, rule)
+
+
+def security_group_egress(it: Building, key: str, *, GroupId: str, **rule: Any) -> dict[str, Any]:
+    """A rule for what goes out, of a group that another's rules refer to."""
+    return security_group_rule(it, "egress", GroupId, rule)
+
+
+def vpc_endpoint(
+    it: Building, key: str, *, PolicyDocument: Any = None, **own: Any
+) -> dict[str, Any]:
+    """A way to a service of AWS inside the VPC."""
+    if PolicyDocument:
+        own["PolicyDocument"] = json.dumps(PolicyDocument)
+    create = it.client("ec2").create_vpc_endpoint
+    made = ec2_part(it, key, "vpc-endpoint", "vpc_endpoints VpcEndpoints", create, **own)
+    made["Id"] = made["VpcEndpointId"]
     return made

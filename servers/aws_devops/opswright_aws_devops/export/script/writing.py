@@ -18,7 +18,14 @@ from opswright_aws_devops.export.model import (
     references,
     values_of,
 )
-from opswright_aws_devops.export.script import building, data, networks, servers
+from opswright_aws_devops.export.script import (
+    building,
+    data,
+    instances,
+    messaging,
+    networks,
+    servers,
+)
 from opswright_aws_devops.export.terraform.hcl import snake_case
 from opswright_core.errors import BadInputError
 
@@ -26,15 +33,19 @@ FUNCTIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "AWS::AutoScaling::AutoScalingGroup": servers.auto_scaling_group,
     "AWS::AutoScaling::ScalingPolicy": servers.scaling_policy,
     "AWS::EC2::EIP": networks.eip,
+    "AWS::EC2::Instance": instances.instance,
     "AWS::EC2::InternetGateway": networks.internet_gateway,
     "AWS::EC2::LaunchTemplate": servers.launch_template,
     "AWS::EC2::NatGateway": networks.nat_gateway,
     "AWS::EC2::Route": networks.route,
     "AWS::EC2::RouteTable": networks.route_table,
     "AWS::EC2::SecurityGroup": networks.security_group,
+    "AWS::EC2::SecurityGroupEgress": networks.security_group_egress,
+    "AWS::EC2::SecurityGroupIngress": networks.security_group_ingress,
     "AWS::EC2::Subnet": networks.subnet,
     "AWS::EC2::SubnetRouteTableAssociation": networks.subnet_route_table_association,
     "AWS::EC2::VPC": networks.vpc,
+    "AWS::EC2::VPCEndpoint": networks.vpc_endpoint,
     "AWS::EC2::VPCGatewayAttachment": networks.vpc_gateway_attachment,
     "AWS::ElasticLoadBalancingV2::Listener": servers.listener,
     "AWS::ElasticLoadBalancingV2::LoadBalancer": servers.load_balancer,
@@ -45,12 +56,18 @@ FUNCTIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "AWS::RDS::DBSubnetGroup": data.db_subnet_group,
     "AWS::S3::Bucket": data.bucket,
     "AWS::S3::BucketPolicy": data.bucket_policy,
+    "AWS::SNS::Subscription": messaging.subscription,
+    "AWS::SNS::Topic": messaging.topic,
+    "AWS::SNS::TopicPolicy": messaging.topic_policy,
+    "AWS::SQS::Queue": messaging.queue,
+    "AWS::SQS::QueuePolicy": messaging.queue_policy,
 }
 """What makes a part of each type; its source goes into the script."""
 
 _SHARED = (
     networks.ec2_part,
     networks.permission,
+    networks.security_group_rule,
     servers.tags_of_elb,
     data.lifecycle_rule,
 )
@@ -121,7 +138,7 @@ def as_script(assembly: Assembly) -> str:
     """The script. Raises BadInputError for a type that it has no function for."""
     if odd := sorted({part.type for part in assembly.parts} - FUNCTIONS.keys()):
         raise BadInputError(
-            f"A boto3 script cannot make {', '.join(odd)}; take the format cloudformation."
+            f"A boto3 script cannot make {', '.join(odd)}; take cloudformation or terraform."
         )
     inside = [part.properties for part in assembly.parts]
     if secret := [p.name for p in values_of(inside, Parameter) if p.default is None]:
@@ -150,9 +167,12 @@ def _sources(assembly: Assembly) -> Iterator[str]:
     yield _source(building.Missing)
     yield _source(building.Building)
     yield _source(building.or_none)
-    for function in _SHARED:
-        if any(f"{function.__name__}(" in source for source in used):
-            yield _source(function)
+    # One that another of them calls comes before it.
+    shared: list[str] = []
+    for function in reversed(_SHARED):
+        if any(f"{function.__name__}(" in source for source in [*used, *shared]):
+            shared.insert(0, _source(function))
+    yield from shared
     yield from used
 
 
