@@ -1,6 +1,7 @@
 """Linting: what cfn-lint says comes sorted, and what it could not say is told as unread."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,5 +90,5 @@ def test_settings_in_the_folder_of_the_server_do_not_silence_it(
 
 
 def test_without_cfn_lint_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linting, "is_installed", lambda: False)
+    monkeypatch.setitem(sys.modules, "cfnlint", None)  # as where it is not installed
     assert "opswright-aws-devops[lint]" in unread(GOOD, "eu-west-1")

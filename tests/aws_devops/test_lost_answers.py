@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
-from tests.core.aws_front import Front
+from tests.aws_devops.refusing import RefusingSessions
+from tests.core.aws_front import Answer, Call, Front
 from tests.core.processes import environment
 
 from opswright_aws_devops.server import create_server
@@ -134,16 +135,22 @@ async def test_an_endpoint_made_without_an_answer_is_found_and_not_made_twice(
     assert there() == 0
 
 
+def lose_once(front: Front, action: str) -> None:
+    """The next answer to an operation does not arrive."""
+
+    def lose() -> None:
+        front.before_answer.clear()
+        raise ConnectionAbortedError
+
+    front.before_answer[action] = lose
+
+
 @pytest.fixture
 def losing(front: Front, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """`losing("CreateVpc")`: from then on AWS is behind a front that loses that one answer."""
 
     def begin(action: str) -> None:
-        def lose() -> None:
-            front.before_answer.clear()
-            raise ConnectionAbortedError
-
-        front.before_answer[action] = lose
+        lose_once(front, action)
         monkeypatch.setenv("AWS_ENDPOINT_URL", front.url)
 
     return begin
@@ -188,25 +195,58 @@ async def test_what_was_made_by_its_name_without_an_answer_is_taken_up_at_once_a
 
 
 async def test_what_cannot_be_looked_for_is_said_to_be_unknown(
-    settings: Settings, front: Front, client_of: Callable[[str], Any],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    settings: Settings, front: Front, client_of: Callable[[str], Any]
+) -> None:
     change_id = await started_and_killed(
         settings, front, "CreateInternetGateway", "create_network", NETWORK
     )
-    with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("opswright_core.reconcile.validate_call", _refuse)
-        async with Client(create_server(settings)) as client:
-            call = {"change_id": change_id, "dry_run": True}
-            planned = (await client.call_tool("undo_change", call)).structured_content
-            undone = (
-                await client.call_tool("undo_change", {"change_id": change_id})
-            ).structured_content
+    server, sessions = create_server(settings), RefusingSessions()
+    server.opswright_runtime.aws_sessions = sessions  # type: ignore[attr-defined]
+    sessions.refused["DescribeInternetGateways"] = 0
+    async with Client(server) as client:
+        call = {"change_id": change_id, "dry_run": True}
+        planned = (await client.call_tool("undo_change", call)).structured_content
+        undone = (
+            await client.call_tool("undo_change", {"change_id": change_id})
+        ).structured_content
     doubt = "Whether 'ec2:internet-gateway shop' took effect is not known: its answer was lost."
     assert any(doubt in warning for warning in planned["plan"]["warnings"])
     assert "UNKNOWN" in {c["verdict"] for c in undone["checks"]}
     assert left(client_of)["gateways"] == 1
 
 
-def _refuse(_: Any) -> Any:
-    raise PermissionError("the reads are refused")
+class OnceEach(Front):
+    """Refuses a second group of one name, as Auto Scaling does and moto does not."""
+
+    def __init__(self, emulator: str) -> None:
+        super().__init__(emulator)
+        self.groups: set[str] = set()
+
+    def forward(self, call: Call) -> Answer:
+        if call.action == "CreateAutoScalingGroup":
+            name = call.sent["AutoScalingGroupName"]
+            if name in self.groups:
+                self.signed_by.append((call.action, ""))
+                return call.refused("AlreadyExists", "Launch failed: a group by this name exists")
+            self.groups.add(name)
+        return super().forward(call)
+
+
+async def test_a_group_made_without_an_answer_is_taken_up_at_once_made_once_and_undone(
+    agent: Any, settings: Settings, cloud: Any, client_of: Callable[[str], Any],
+    web_arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    front = OnceEach(cloud.endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", front.url)
+    lose_once(front, "CreateAutoScalingGroup")
+    async with Client(create_server(settings)) as client:
+        made = (await client.call_tool("create_web_tier", web_arguments)).structured_content
+        assert made["status"] == "done", made
+        assert len(front.calls("CreateAutoScalingGroup")) == 2
+        groups = client_of("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+        assert [group["AutoScalingGroupName"] for group in groups] == ["shop"]
+        call = {"change_id": made["change_id"]}
+        undone = (await client.call_tool("undo_change", call)).structured_content
+    front.close()
+    assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
+    assert client_of("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"] == []

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from fastmcp import Client
-from tests.aws_devops.test_lost_answers import started_and_killed
-from tests.core.aws_front import Answer, Call, Front
+from tests.aws_devops.test_lost_answers import lose_once, started_and_killed
+from tests.core.aws_front import Answer, Call, Front, in_seconds
 
 from opswright_aws_devops.api.inverses import Look
 from opswright_aws_devops.api.lost_answers import found_by, looked_before, made_since
@@ -23,9 +23,22 @@ Clients = Callable[[str], Any]
 CREATE = {"service": "iam", "operation": "CreateUser", "parameters": {"UserName": "shop"}}
 
 
+class DatingFront(Front):
+    """Tells, when `created_in_seconds` is set, that everything was created so much later."""
+
+    created_in_seconds: float | None = None
+
+    def forward(self, call: Call) -> Answer:
+        status, headers, told = super().forward(call)
+        if self.created_in_seconds is not None:
+            date = f"<CreateDate>{in_seconds(self.created_in_seconds)}</CreateDate>"
+            told = re.sub(rb"<CreateDate>[^<]+</CreateDate>", date.encode(), told)
+        return status, headers, told
+
+
 @pytest.fixture
-def front(cloud: Any) -> Iterator[Front]:
-    made = Front(cloud.endpoint)
+def front(cloud: Any) -> Iterator[DatingFront]:
+    made = DatingFront(cloud.endpoint)
     yield made
     made.close()
 
@@ -63,16 +76,6 @@ class UntaggingFront(Front):
         return super().forward(call)
 
 
-def lose_once(front: Front, operation: str) -> None:
-    """The next answer to an operation does not arrive."""
-
-    def lose() -> None:
-        front.before_answer.clear()
-        raise ConnectionAbortedError
-
-    front.before_answer[operation] = lose
-
-
 def users(client_of: Clients) -> list[str]:
     return [user["UserName"] for user in client_of("iam").list_users()["Users"]]
 
@@ -89,10 +92,11 @@ async def test_what_was_made_without_an_answer_is_found_and_undone(
 
 
 async def test_what_somebody_else_made_since_is_not_taken_up_nor_deleted(
-    settings: Settings, front: Front, client_of: Clients, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, front: DatingFront, client_of: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change_id = await started_and_killed(settings, front, "CreateUser", "change_aws", CREATE)
-    monkeypatch.setattr("opswright_aws_devops.api.lost_answers.TAKES_AT_MOST", -timedelta(hours=1))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", front.url)
+    front.created_in_seconds = 3600
     async with Client(create_server(settings)) as client:
         undone = await client.call_tool("undo_change", {"change_id": change_id})
     assert "UNKNOWN" in {c["verdict"] for c in undone.structured_content["checks"]}

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.aws_devops.conftest import Watched
 
 from opswright_aws_devops.networking.layout import lay_out, overlapping, parse_cidr
 from opswright_aws_devops.server import create_server
-from opswright_aws_devops.tools import network as network_tool
 from opswright_core.errors import BadInputError
 
 ZONES = ["eu-west-1a", "eu-west-1b"]
@@ -98,17 +98,11 @@ async def test_a_dry_run_changes_nothing_and_shows_every_part(
 
 
 async def test_a_change_that_failed_half_way_is_resumed_without_doubling_anything(
-    agent: Any,
-    inventory: Callable[[], dict[str, list[str]]],
-    monkeypatch: pytest.MonkeyPatch,
+    watched: Watched, inventory: Callable[[], dict[str, list[str]]]
 ) -> None:
-    with monkeypatch.context() as broken:
-        refuse = BadInputError("the route was refused")
-        broken.setattr(network_tool, "_route_anywhere", raiser(refuse))
-        said = await agent.refused("create_network", name="shop")
-    assert "the route was refused" in said
+    await watched.cut_off("create_network", "CreateRoute", name="shop")
     assert len(inventory()["Subnets"]) == 6
-    change = await agent.call("create_network", name="shop")
+    change = await watched.call("create_network", name="shop")
     assert not change["reused"]
     counts = {kind: len(ids) for kind, ids in inventory().items() if ids}
     # A VPC brings a main route table and a default security group of its own.
@@ -121,15 +115,8 @@ async def test_a_change_that_failed_half_way_is_resumed_without_doubling_anythin
         "Addresses": 2,
         "NatGateways": 2,
     }
-    await agent.call("undo_change", change_id=change["change_id"])
+    await watched.call("undo_change", change_id=change["change_id"])
     assert not inventory()["Vpcs"]
-
-
-def raiser(error: Exception) -> Callable[..., Any]:
-    def fail(*_: Any, **__: Any) -> Any:
-        raise error
-
-    return fail
 
 
 async def test_another_journal_takes_up_what_the_same_request_made(

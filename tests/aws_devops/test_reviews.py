@@ -1,6 +1,7 @@
 """Reviews of templates and Terraform plans, through a client."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -285,7 +286,7 @@ async def test_what_cfn_lint_says_is_in_the_review_and_its_errors_fail_it(agent:
 async def test_without_cfn_lint_the_review_says_that_it_was_not_linted(
     agent: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("opswright_aws_devops.cloudformation.lint.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "cfnlint", None)  # as where it is not installed
     review = await agent.call("review_template", template=TEMPLATE)
     assert review["lint"] == []
     assert any("cfn-lint is not installed" in said for said in review["unread"])
