@@ -73,6 +73,9 @@ RECORDS = [
         ),
         ("who is the owner of i-0abc12?", "tell_owner_and_dependents", {"id": "i-0abc12"}),
         ("who owns front?", "tell_owner_and_dependents", {"id": "front"}),
+        ("whose is front?", "tell_owner_and_dependents", {"id": "front"}),
+        ("who looks after the bucket logs-1", "tell_owner_and_dependents", {"id": "logs-1"}),
+        ("who looks after payments-db?", "tell_owner_and_dependents", {"id": "payments-db"}),
         ("who maintains the queue mail-out?", "tell_owner_and_dependents", {"id": "mail-out"}),
         (
             "who owns payments-api and what depends on it",

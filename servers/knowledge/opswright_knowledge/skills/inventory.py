@@ -20,8 +20,8 @@ _KIND = (
     r"service|volume|subnet|vpc|security\s+group|gateway|certificate|table|role|resource)"
 )
 _ABOUT = (
-    r"owns?|owner\s+of|responsible\s+for|maintains?|depends?\s+on|relies\s+on|rely\s+on|uses|"
-    r"deleting|deleted?"
+    r"owns?|owner\s+of|responsible\s+for|maintains?|looks?\s+after|whose\s+is|"
+    r"depends?\s+on|relies\s+on|rely\s+on|uses|deleting|deleted?"
 )
 _A_NAME = (
     rf"(?!(?:this|that|the|it|and|or|is|are|what|who|an?|in|on|of|to|with|for|goes|go|here)\b|{_KIND}\b)"
@@ -127,6 +127,8 @@ async def find_dependents(worker: Worker, inputs: Subject) -> Outcome:
     "who is responsible for the balancer",
     "who owns it and what relies on it",
     "who maintains the queue",
+    "who looks after the bucket",
+    "whose is it",
     "which team owns the database and who is responsible for it",
     "whose instance is i-0abc123",
 )

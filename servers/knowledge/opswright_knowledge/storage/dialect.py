@@ -1,6 +1,6 @@
 """What a database does in its own way, and which one a URL names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
@@ -51,9 +51,16 @@ class Dialect(Protocol):
         """Let no other process write to the namespace until this transaction ends."""
 
     def run(
-        self, connection: Connection, statement: Executable, values: Sequence[Mapping[str, Any]]
+        self,
+        connection: Connection,
+        statement: Executable,
+        values: Sequence[Mapping[str, Any]],
+        own: Mapping[str, Any],
     ) -> list[dict[str, Any]]:
-        """Run a statement that was made once for each of some values; the rows, by column."""
+        """Run a statement that was made once for each of some values; the rows, by column.
+
+        `own` are values for each of them.
+        """
 
     def announce(self, connection: Connection) -> None:
         """Let other processes know, when this transaction ends, that there is news."""
@@ -68,7 +75,7 @@ class Dialect(Protocol):
         """An insert that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
 
     def index(
-        self, connection: Connection, index: WordIndex, entries: Sequence[tuple[int, list[str]]]
+        self, connection: Connection, index: WordIndex, entries: Iterable[tuple[int, list[str]]]
     ) -> None:
         """Index the words of new (number, words)."""
 

@@ -132,10 +132,15 @@ class PostgreSQL(PostedWords):
         connection.execute(select(c.number).where(c.number == namespace).with_for_update())
 
     def run(
-        self, connection: Connection, statement: Executable, values: Sequence[Mapping[str, Any]]
+        self,
+        connection: Connection,
+        statement: Executable,
+        values: Sequence[Mapping[str, Any]],
+        own: Mapping[str, Any],
     ) -> list[dict[str, Any]]:
         """By SQLAlchemy, as every other statement."""
-        found = connection.execute(statement, values if len(values) > 1 else values[0])
+        each = [{**one, **own} for one in values]
+        found = connection.execute(statement, each if len(each) > 1 else each[0])
         return [dict(row) for row in found.mappings()] if found.returns_rows else []
 
     def announce(self, connection: Connection) -> None:

@@ -7,7 +7,7 @@ read in that order, as far as a page goes; `words`, a tsvector beside it, tells 
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -86,17 +86,18 @@ class PostedWords:
     """The part of PostgreSQL's dialect that is about words."""
 
     def index(
-        self, connection: Connection, index: WordIndex, entries: Sequence[tuple[int, list[str]]]
+        self, connection: Connection, index: WordIndex, entries: Iterable[tuple[int, list[str]]]
     ) -> None:
         """Index the words of new (number, words)."""
-        if not entries:
+        each = list(entries)
+        if not each:
             return
-        values: dict[str, list[Any]] = {"numbers": [number for number, _ in entries]}
+        values: dict[str, list[Any]] = {"numbers": [number for number, _ in each]}
         if index == "memory_words":
-            values["words"] = [" ".join(words) for _, words in entries]
-            values["lengths"] = [len(words) for _, words in entries]
+            values["words"] = [" ".join(words) for _, words in each]
+            values["lengths"] = [len(words) for _, words in each]
         else:
-            values["words"] = [_vector(words) for _, words in entries]
+            values["words"] = [_vector(words) for _, words in each]
         statement = text(
             f"WITH added AS ({_ADD[index]} RETURNING number, words) "  # noqa: S608
             f"INSERT INTO {index}_held (word, number) "

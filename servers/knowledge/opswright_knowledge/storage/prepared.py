@@ -34,10 +34,16 @@ class Prepared:
             (column.key, _impl(column).result_processor(_DIALECT, None)) for column in columns
         ]
 
-    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-        """Run it for each of some values; returns the rows that it returns, by column."""
+    def run(
+        self, connection: Connection, rows: Sequence[Mapping[str, Any]], own: Mapping[str, Any]
+    ) -> list[Row]:
+        """Run it for each of some values, and `own`; returns the rows that it returns, by column.
+
+        What is sent is made as it goes, since all of a batch would take as much memory again.
+        """
         driver: Any = connection.connection.dbapi_connection
-        sent = list(map(self._sent, rows))
+        each = ({**row, **own} for row in rows) if own.keys() & self._names else rows
+        sent = map(self._sent, each)
         if not self._columns:
             driver.executemany(self.sql, sent)
             return []

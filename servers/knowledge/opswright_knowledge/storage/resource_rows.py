@@ -80,13 +80,14 @@ class ResourceRows:
         return found
 
     def write(self, pairs: Sequence[tuple[Row | None, Row]]) -> None:
-        """Write rows, each beside the one that it replaces."""
+        """Write rows, each beside the one that it replaces; new ones are given their number."""
         added = [row for old, row in pairs if old is None]
         changed = [(old, {**row, "number": old["number"]}) for old, row in pairs if old is not None]
         if added:
             made = self._unit.run(_ADD, added)
             numbers = {(row["type"], row["id"]): row["number"] for row in made}
-            added = [{**row, "number": numbers[row["type"], row["id"]]} for row in added]
+            for row in added:
+                row["number"] = numbers[row["type"], row["id"]]
         if changed:
             self._unit.run(_CHANGE, [{**row, "a_number": row["number"]} for _, row in changed])
         self._look_up(added, changed)
@@ -138,7 +139,7 @@ class ResourceRows:
         reworded = [(row, told) for old, row, told in said if told != _text(old)]
         self._unindex([row for row, _ in reworded])
         of = self._unit.full_text.of
-        words = [(row["number"], of(told)) for row, told in [*worded, *reworded]]
+        words = ((row["number"], of(told)) for row, told in [*worded, *reworded])
         self._unit.dialect.index(self._unit.connection, "resource_words", words)
 
     def _unindex(self, rows: Sequence[Row]) -> None:

@@ -1,7 +1,7 @@
 """SQLite in WAL mode with FTS5: many processes read while one writes."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,10 +102,16 @@ class SQLite:
         """Nothing: the transaction holds the file's lock."""
 
     def run(
-        self, connection: Connection, statement: Executable, values: Sequence[Mapping[str, Any]]
+        self,
+        connection: Connection,
+        statement: Executable,
+        values: Sequence[Mapping[str, Any]],
+        own: Mapping[str, Any],
     ) -> list[dict[str, Any]]:
         """By the driver itself."""
-        return prepared(statement, list(values[0])).run(connection, values) if values else []
+        if not values:
+            return []
+        return prepared(statement, [*values[0], *own]).run(connection, values, own)
 
     def announce(self, connection: Connection) -> None:
         """Nothing: the file's own `data_version` tells."""
@@ -127,15 +133,14 @@ class SQLite:
         return insert(table)
 
     def index(
-        self, connection: Connection, index: WordIndex, entries: Sequence[tuple[int, list[str]]]
+        self, connection: Connection, index: WordIndex, entries: Iterable[tuple[int, list[str]]]
     ) -> None:
         """Index the words of new (number, words)."""
-        if entries:
-            driver: Any = connection.connection.dbapi_connection
-            driver.executemany(
-                f"INSERT INTO {index} (rowid, words) VALUES (?, ?)",  # noqa: S608
-                [(number, " ".join(words)) for number, words in entries],
-            )
+        driver: Any = connection.connection.dbapi_connection
+        driver.executemany(
+            f"INSERT INTO {index} (rowid, words) VALUES (?, ?)",  # noqa: S608
+            ((number, " ".join(words)) for number, words in entries),
+        )
 
     def unindex(self, connection: Connection, index: WordIndex, numbers: Sequence[int]) -> None:
         """Take records out of an index."""

@@ -158,7 +158,7 @@ class UnitOfWork:
         """
         own = {"own_namespace": self.namespace}
         each = [values] if isinstance(values, Mapping) else values
-        return self.dialect.run(self.connection, statement, [{**one, **own} for one in each])
+        return self.dialect.run(self.connection, statement, each, own)
 
     @property
     def revision(self) -> int:
