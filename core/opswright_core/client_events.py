@@ -18,7 +18,7 @@ from opswright_core.cloud_errors import (
     note_gap,
 )
 from opswright_core.errors import ThrottledError
-from opswright_core.not_yet import SPREAD_SECONDS, is_not_yet, pause_seconds
+from opswright_core.not_yet import SPREAD_SECONDS, is_not_yet, pause_after
 from opswright_core.parallel import refuse_late
 from opswright_core.permissions import action_of
 from opswright_core.sent_again import makes_another
@@ -109,7 +109,7 @@ class ClientEvents:
                 "this change has made: repeat the call to go on.)"
             )
             return None
-        pause = pause_seconds(attempt)
+        pause = pause_after(attempt, operation, error)
         context[_DEADLINE] = now + pause + CALL_SECONDS
         return pause
 

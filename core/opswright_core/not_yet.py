@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from opswright_core.cloud_errors import ABSENT
+from opswright_core.cloud_errors import ABSENT, one_line
 
 SPREAD_SECONDS = 90.0
 """How long a call is sent again. AWS names no limit; IAM's news take about a minute."""
@@ -46,28 +46,38 @@ _READS_AND_REMOVES = re.compile(
 
 _made: ContextVar[frozenset[str]] = ContextVar("opswright_made_here", default=frozenset())
 _stopped: ContextVar[Callable[[], bool]] = ContextVar("opswright_made_until", default=bool)
+_told: ContextVar[Callable[[str], None]] = ContextVar("opswright_made_told", default=lambda _: None)
+
+TOLD_SECONDS = 3.0
+"""A wait that has come to pauses of this length is told: what is refused may be so for good."""
 
 
 @contextmanager
-def having_made(values: Iterable[Any], stopped: Callable[[], bool]) -> Iterator[None]:
+def having_made(
+    values: Iterable[Any],
+    stopped: Callable[[], bool],
+    tell: Callable[[str], None] = lambda _: None,
+) -> Iterator[None]:
     """Within the block, and in threads of `each`, AWS may not know these ids and names yet.
 
-    Once `stopped` answers yes, nothing is sent again.
+    Once `stopped` answers yes, nothing is sent again. A wait that gets long is told to `tell`.
     """
-    until = _stopped.set(stopped)
+    until, told = _stopped.set(stopped), _told.set(tell)
     token = _made.set(frozenset(word for value in values for word in _words(value)))
     try:
         yield
     finally:
         _made.reset(token)
         _stopped.reset(until)
+        _told.reset(told)
 
 
 def is_not_yet(operation: str, error: dict[str, Any], request: dict[str, Any]) -> bool:
     """Whether a refused call only came too early.
 
     `error` is botocore's (Code, Message), `request` its request before it is signed. What the
-    message names of the request has to be made here; when it names nothing, what the request names.
+    message names of the request has to be made here; when it names nothing, the value of the
+    parameter that it names; when it names none either, what the request names.
     """
     made, message = _made.get(), str(error.get("Message", ""))
     if not made or _stopped.get()() or _READS_AND_REMOVES.match(operation):
@@ -75,13 +85,25 @@ def is_not_yet(operation: str, error: dict[str, Any], request: dict[str, Any]) -
     if not (ABSENT.search(str(error.get("Code", ""))) or _TOO_EARLY.search(message)):
         return False
     sent = set(_sent(request))
-    named = {word for word in sent if _names(message, word)}
+    named = {word for word in sent if _names(message, word)} or {
+        word
+        for parameter, value in _parameters(request).items()
+        if _names(message, parameter)
+        for word in _words(value)
+    }
     return any(_names(word, own) for word in named or sent for own in made)
 
 
-def pause_seconds(attempt: int) -> float:
-    """The pause after an attempt, counted from 1."""
-    return min(0.2 * 2.0 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
+def pause_after(attempt: int, operation: str, error: dict[str, Any]) -> float:
+    """The pause in seconds after an attempt, counted from 1; a long one is told, with why."""
+    seconds = min(0.2 * 2.0 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
+    if seconds >= TOLD_SECONDS:
+        said = one_line(str(error.get("Message", "")))
+        _told.get()(
+            f"{operation} is sent again for up to {SPREAD_SECONDS:.0f} s, since AWS may not know "
+            f"yet what this change has just made: {error.get('Code', '')}: {said}"
+        )
+    return seconds
 
 
 def _sent(request: dict[str, Any]) -> Iterator[str]:
@@ -95,6 +117,17 @@ def _sent(request: dict[str, Any]) -> Iterator[str]:
         except ValueError:  # XML, or a file
             body = re.findall(r"[\w:./-]+", body) if isinstance(body, str) else None
     yield from _words(body)
+
+
+def _parameters(request: dict[str, Any]) -> dict[str, Any]:
+    """A request's parameters by their names, of the protocols that tell them."""
+    body = request.get("body")
+    if isinstance(body, bytes | str):
+        try:
+            body = json.loads(body)
+        except ValueError:
+            return {}
+    return body if isinstance(body, dict) else {}
 
 
 def _words(value: Any) -> Iterator[str]:

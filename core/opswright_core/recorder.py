@@ -95,7 +95,7 @@ class Recorder:
         refusal of a second attempt, which says nothing about the first.
         """
         try:
-            with having_made(self._made(), self._is_stopped):
+            with having_made(self._made(), self._is_stopped, self.waits):
                 return _sent_once(send)
         except Exception as exc:
             error = translate(exc)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from opswright_aws_devops.access.queue_policies import admits
 from opswright_aws_devops.functions.code import find_code
 from opswright_aws_devops.functions.state import Function, FunctionState, Wanted, judge_function
 from opswright_core.aws import AwsSessions
@@ -343,3 +344,43 @@ def test_each_deviation_of_a_function_fails(changed: dict[str, Any]) -> None:
     assert verdicts(FunctionState(function=None)) == ["FAIL"]
     silent = {k: v for k, v in FOUND.items() if k != "DeadLetterConfig"}
     assert "UNKNOWN" in verdicts(GOOD.model_copy(update={"function": silent}))
+
+
+FOREIGN = "arn:aws:sqs:eu-west-1:999999999999:jobs"
+
+
+@pytest.mark.parametrize("asked", ["queue_arn", "dead_letter_arn"])
+async def test_a_queue_of_another_account_that_is_not_reached_is_refused_before_anything_is_made(
+    agent: Any, client_of: Clients, tmp_path: Path, asked: str
+) -> None:
+    client_of("sqs").create_queue(QueueName="jobs")  # the emulator takes it for the other's
+    (tmp_path / "app.py").write_text("def handler(event, context):\n    return 1\n")
+    said = await agent.refused(
+        "create_function", name="shop", code=str(tmp_path), handler="app.handler",
+        runtime="python3.13", **{asked: FOREIGN},
+    )  # fmt: skip
+    assert "does not reach queues of other accounts" in said
+    assert client_of("iam").list_roles()["Roles"] == []
+
+
+def letting(**statement: Any) -> str:
+    return json.dumps({"Statement": [{"Effect": "Allow", "Action": "sqs:*", **statement}]})
+
+
+@pytest.mark.parametrize(
+    ("policy", "admitted"),
+    [
+        (None, False),
+        (letting(Principal="*"), True),
+        (letting(Principal={"AWS": "arn:aws:iam::111122223333:root"}), True),
+        (letting(Principal={"AWS": "111122223333"}, Action=["SQS:Receive*"]), True),
+        (letting(Principal={"AWS": "111122223333"}, Action="sqs:SendMessage"), False),
+        (letting(Principal={"AWS": "444455556666"}), False),
+        (letting(Principal={"Service": "sns.amazonaws.com"}), False),
+        (letting(Principal="*", Effect="Deny"), False),
+    ],
+)
+def test_whom_a_queue_of_another_account_admits_is_read_from_its_policy(
+    policy: str | None, admitted: bool
+) -> None:
+    assert admits(policy, "111122223333", "sqs:ReceiveMessage") is admitted

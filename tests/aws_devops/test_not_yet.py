@@ -12,7 +12,7 @@ from fastmcp import Client
 from tests.core.aws_front import Answer, Call, Front
 
 from opswright_aws_devops.server import create_server
-from opswright_core.not_yet import having_made, is_not_yet
+from opswright_core.not_yet import having_made, is_not_yet, pause_after
 from opswright_core.settings import Settings
 
 NOT_YET = {
@@ -209,6 +209,11 @@ POLICY = b'{"Policy": "{\\"AWS\\": \\"arn:aws:iam::111122223333:role/shop\\"}"}'
         ("CreateService", LINKED, {"body": b'{"cluster": "other"}'}, False),
         ("CreateAutoScalingGroup", {"Code": "ValidationError", "Message": PROFILE},
          request(AutoScalingGroupName="shop"), True),
+        # The parameter that it names was not made here, though another was.
+        ("CreateEventSourceMapping",
+         {"Code": "ResourceNotFoundException", "Message": "Invalid EventSourceArn"},
+         request(EventSourceArn="arn:aws:sqs:eu-west-1:999999999999:jobs", FunctionName="shop"),
+         False),
         # What it names was not made here, though the request has what was.
         ("RunInstances", {**ABSENT, "Message": "The subnet ID 'subnet-9' does not exist"},
          request(SubnetId="subnet-9", GroupId="sg-2b"), False),
@@ -232,6 +237,15 @@ def test_only_what_names_something_made_here_came_too_early(
 def test_nothing_is_sent_again_once_the_change_is_stopped() -> None:
     with having_made(["vpc-1a"], lambda: True):
         assert not is_not_yet("CreateSubnet", ABSENT, request(VpcId="vpc-1a"))
+
+
+def test_a_wait_that_gets_long_is_told_with_what_aws_says() -> None:
+    told: list[str] = []
+    with having_made(["vpc-1a"], lambda: False, told.append):
+        assert pause_after(1, "CreateSubnet", ABSENT) < pause_after(5, "CreateSubnet", ABSENT)
+    (said,) = told
+    assert said.startswith("CreateSubnet is sent again for up to 90 s")
+    assert ABSENT["Message"] in said
 
 
 async def test_a_wrong_id_of_the_caller_is_told_at_once(settings: Settings, early: Early) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from opswright_core.aws import Aws, AwsTarget, is_absent
 from opswright_core.canonical import digest
+from opswright_core.policies import account_of, statements
 from opswright_core.policy_documents import with_statement, without_statement
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import aws
@@ -28,6 +29,22 @@ def send_statement(queue_arn: str, topic_arn: str) -> dict[str, Any]:
         "Resource": queue_arn,
         "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
     }
+
+
+def admits(policy: str | None, account_id: str, action: str) -> bool:
+    """Whether a queue's policy lets an account, or some of it, do something; conditions unweighed.
+
+    Another account's queue needs it beside what the account itself allows ("Cross-account policy
+    evaluation logic", IAM user guide).
+    """
+    return any(
+        statement.allows
+        and statement.covers(action)
+        and (
+            statement.everyone or account_id in map(account_of, statement.principals.get("AWS", ()))
+        )
+        for statement in statements(policy or '{"Statement": []}')
+    )
 
 
 def allow_topic(

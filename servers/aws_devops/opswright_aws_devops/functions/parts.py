@@ -18,6 +18,9 @@ from opswright_core.recorder import Recorder
 from opswright_core.undo import UndoStep, aws_undo
 
 FUNCTION, SCHEDULE, TRIGGER = "lambda:function", "events:rule", "lambda:event-source-mapping"
+TAKING = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+"""What a function needs of a queue whose messages start it."""
+
 ACTIVE_SECONDS = 600.0
 """A function in a VPC waits for its network interfaces, a large image for its layers."""
 
@@ -100,8 +103,7 @@ def role_statements(
         put = "sqs:SendMessage" if ":sqs:" in dead_letter_arn else "sns:Publish"
         made.append(Statement(actions=[put], resources=[dead_letter_arn]))
     if queue_arn:
-        take = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
-        made.append(Statement(actions=take, resources=[queue_arn]))
+        made.append(Statement(actions=TAKING, resources=[queue_arn]))
     statements = [statement.as_policy() for statement in made]
     return [*statements, *(_network_interfaces(a, name) if in_vpc else []), *map(dict, own)]
 

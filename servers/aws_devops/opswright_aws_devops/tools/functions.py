@@ -1,9 +1,12 @@
 """Functions: Lambda from a folder, a ZIP file or an image, with a role of least privilege."""
 
+import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from opswright_aws_devops.access.queue_policies import admits
 from opswright_aws_devops.access.roles import ROLE, ServiceRole, make_role
 from opswright_aws_devops.access.statements import Statements, review_statements
 from opswright_aws_devops.environments import Environment, read_secrets, refuse_secrets
@@ -11,6 +14,7 @@ from opswright_aws_devops.functions.code import FunctionCode, find_code
 from opswright_aws_devops.functions.parts import (
     FUNCTION,
     SCHEDULE,
+    TAKING,
     TRIGGER,
     FunctionMaker,
     check_runtime,
@@ -31,7 +35,7 @@ from opswright_aws_devops.networking.placement import place
 from opswright_aws_devops.ownership import Request, ResourceName, outstanding
 from opswright_core.aws import HERE, Aws, AwsTarget, Target
 from opswright_core.changes import Action, ChangePlan, Scope, Work
-from opswright_core.errors import BadInputError
+from opswright_core.errors import BadInputError, EmulatorGapError
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import aws
 from opswright_core.tools import write_tool
@@ -175,7 +179,7 @@ def _must_receive(a: Aws, arn: str) -> None:
         sns = a.client("sns")
         must_exist(f"Topic {arn}", lambda: sns.get_topic_attributes(TopicArn=arn))
     else:
-        _queue(a, arn)
+        _must_admit(a, arn, _queue(a, arn), ["sqs:SendMessage"])
 
 
 def _queue(a: Aws, arn: str) -> dict[str, str]:
@@ -183,18 +187,47 @@ def _queue(a: Aws, arn: str) -> dict[str, str]:
     sqs, parts = a.client("sqs"), arn.split(":")
     which = {"QueueName": parts[5], "QueueOwnerAWSAccountId": parts[4]}
     url = must_exist(f"Queue {arn}", lambda: sqs.get_queue_url(**which)["QueueUrl"])
-    read = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+    wanted = ["Policy", "QueueArn", "VisibilityTimeout"]
+    read = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)
     attributes: dict[str, str] = read["Attributes"]
+    if attributes["QueueArn"] != arn:
+        raise EmulatorGapError(
+            f"The backend does not reach queues of other accounts: asked for {arn}, it answered "
+            f"with {attributes['QueueArn']}."
+        )
     return attributes
+
+
+def _must_admit(a: Aws, arn: str, attributes: dict[str, str], actions: Sequence[str]) -> None:
+    """Raise BadInputError where another account's queue lets nobody of this one do something.
+
+    AWS would refuse the function after its role is made. The role itself cannot be named yet.
+    """
+    missing = [act for act in actions if not admits(attributes.get("Policy"), a.account_id, act)]
+    if arn.split(":")[4] == a.account_id or not missing:
+        return
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:{a.partition}:iam::{a.account_id}:root"},
+        "Action": missing,
+        "Resource": arn,
+    }
+    raise BadInputError(
+        f"Queue {arn} is of another account, and its policy does not let {a.account_id} use it. "
+        f"Its owner has to add to it: {json.dumps(statement)}"
+    )
 
 
 def _about_queue(a: Aws, arn: str, timeout_seconds: int) -> list[str]:
     """What is to be known of a queue whose messages start the function.
 
-    Raises BadInputError where it gives messages out again before a run may end, which Lambda
-    refuses; it advises six times the function's timeout ("Using Lambda with Amazon SQS").
+    Raises BadInputError where another account's does not admit this one, or where it gives messages
+    out again before a run may end, which Lambda refuses; it advises six times the function's
+    timeout ("Using Lambda with Amazon SQS").
     """
-    hidden = int(_queue(a, arn)["VisibilityTimeout"])
+    queue = _queue(a, arn)
+    _must_admit(a, arn, queue, TAKING)
+    hidden = int(queue["VisibilityTimeout"])
     if hidden < timeout_seconds:
         raise BadInputError(
             f"timeout_seconds {timeout_seconds}: the queue gives messages out again after {hidden} "
