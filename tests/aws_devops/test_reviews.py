@@ -227,10 +227,52 @@ async def test_a_value_that_decides_and_is_not_known_yet_makes_the_review_unknow
 
 
 async def test_what_was_changed_outside_of_terraform_is_told(agent: Any) -> None:
-    drift = change("aws_instance.web", "update", before={}, after={})
-    review = await agent.call("review_terraform_plan", plan=plan(resource_drift=[drift]))
-    assert any("aws_instance.web: update" in said for said in review["unread"])
+    was, became = {"instance_type": "t3.micro", "tags": None}, {"instance_type": "t3.large"}
+    drift = change("aws_instance.web", "update", before=was, after={**became, "tags": {}})
+    gone = change("aws_eip.gone", "delete", before={})
+    told = [
+        drift,
+        gone,
+        change("aws_vpc.same", "update", before={"tags": None}, after={"tags": {}}),
+    ]
+    review = await agent.call("review_terraform_plan", plan=plan(resource_drift=told))
+    (said,) = [said for said in review["unread"] if "outside of Terraform" in said]
+    assert said.endswith("its last run: aws_instance.web: instance_type, aws_eip.gone: deleted")
     assert review["verdict"] == "UNKNOWN"
+
+
+async def test_plans_that_terraform_itself_made_are_judged_by_what_they_do(agent: Any) -> None:
+    """Made by Terraform 1.11 with hashicorp/aws 5.100 on the emulator; cut to a few resources."""
+    plans = Path(__file__).parent / "terraform_plans"
+
+    async def reviewed(name: str) -> tuple[dict[str, list[str]], set[tuple[str, str]], list[str]]:
+        review = await agent.call("review_terraform_plan", plan=str(plans / f"{name}.json"))
+        changes = {f"{c['verb']} {c['resource']}": c["because"] for c in review["changes"]}
+        lost = {(f["resource"], f["problem"]) for f in review["findings"]
+                if f["rule"] == "data-loss"}  # fmt: skip
+        return changes, lost, [f"{f['verdict']} {f['rule']}" for f in review["findings"]]
+
+    changes, lost, found = await reviewed("create")
+    assert {change.split()[0] for change in changes} == {"create"}
+    # An ACL that nobody asked for is private; rules of a group may still come from a block.
+    assert (lost, found) == (set(), ["UNKNOWN open-to-the-internet"])
+    changes, lost, _ = await reviewed("replace")
+    assert changes == {
+        "replace aws_db_instance.main": ["storage_encrypted"],
+        "replace aws_dynamodb_table.carts": ["hash_key"],
+        "replace aws_s3_bucket.old": ["bucket"],
+    }
+    assert {resource for resource, _ in lost} == {
+        "aws_db_instance.main",
+        "aws_dynamodb_table.carts",
+    }
+    changes, lost, found = await reviewed("remove")
+    assert {*changes} == {
+        "forget aws_dynamodb_table.carts", "update aws_security_group.front",
+        "delete aws_s3_bucket.old", "delete aws_sqs_queue.jobs",
+    }  # fmt: skip
+    assert {resource for resource, _ in lost} == {"aws_sqs_queue.jobs"}
+    assert "FAIL open-to-the-internet" in found
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,10 @@ def _how(change: Change, resource: Resource) -> str | None:
     if resource.type not in _TERRAFORM:
         return None
     name, saving, how = _TERRAFORM[resource.type]
-    return None if name and plain(resource.properties.get(name)) is saving else how
+    value = plain(resource.properties.get(name))
+    # Of what was imported the state may have none, which is the provider's default, false.
+    value = False if value is None else value
+    return None if name and value is saving else how
 
 
 def _policy(resource: Resource, name: str) -> str:

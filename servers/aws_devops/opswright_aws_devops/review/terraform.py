@@ -26,6 +26,14 @@ _VERBS: dict[tuple[str, ...], Verb] = {
     ("forget",): "forget",
 }
 _SAME = {("no-op",), ("read",), ()}
+_WHERE_SILENT: dict[tuple[str, str], Any] = {
+    ("aws_s3_bucket", "acl"): "private",
+    ("aws_db_instance", "multi_az"): False,
+    ("aws_kms_key", "policy"): None,
+}
+"""What AWS takes where a configuration has no such argument (CreateBucket, CreateDBInstance and
+CreateKey in their API references). The provider says "known after apply" of these. No blocks:
+a dynamic one is not in the configuration's JSON either."""
 _INDEX = re.compile(r"\[[^\]]*\]")
 
 
@@ -76,11 +84,13 @@ def read(plan: Mapping[str, Any]) -> Plan:
     """The changes of a plan. Raises BadInputError for a change that is not of the format."""
     changes: list[Change] = []
     same: list[Resource] = []
+    references: dict[str, dict[str, list[str]]] = {}
+    _gather(plan.get("configuration", {}).get("root_module", {}), "", references)
     for entry in plan.get("resource_changes", []):
         try:
             if entry.get("mode") == "data":
                 continue
-            change = _change(entry)
+            change = _change(entry, references.get(without_index(entry["address"])))
             if change is not None:
                 changes.append(change)
             elif isinstance(after := entry["change"].get("after"), Mapping):
@@ -88,12 +98,7 @@ def read(plan: Mapping[str, Any]) -> Plan:
         except (KeyError, TypeError, AttributeError) as exc:
             said = str(entry.get("address", entry) if isinstance(entry, Mapping) else entry)[:80]
             raise BadInputError(f"plan: the change of {said} is not of the format: {exc}.") from exc
-    references: dict[str, dict[str, list[str]]] = {}
-    _gather(plan.get("configuration", {}).get("root_module", {}), "", references)
-    drifted = [
-        f"{entry['address']}: {'/'.join(entry['change']['actions'])}"
-        for entry in plan.get("resource_drift", [])
-    ]
+    drifted = [said for entry in plan.get("resource_drift", []) if (said := _drifted(entry))]
     return Plan(changes, same, _unsure(plan), drifted, references)
 
 
@@ -102,7 +107,22 @@ def without_index(address: str) -> str:
     return _INDEX.sub("", address)
 
 
-def _change(entry: Mapping[str, Any]) -> Change | None:
+def _drifted(entry: Mapping[str, Any]) -> str:
+    """How it was changed; empty where only one form of nothing took the place of another."""
+    change = entry["change"]
+    before, after = change.get("before") or {}, change.get("after")
+    if after is None:
+        return f"{entry['address']}: deleted"
+    names = [
+        name
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name) and (before.get(name) or after.get(name))
+    ]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{entry['address']}: {', '.join(names[:5])}{more}" if names else ""
+
+
+def _change(entry: Mapping[str, Any], configured: Mapping[str, Any] | None) -> Change | None:
     change, address, kind = entry["change"], entry["address"], entry["type"]
     actions = tuple(change["actions"])
     importing = bool(change.get("importing"))
@@ -113,6 +133,12 @@ def _change(entry: Mapping[str, Any]) -> Change | None:
         raise KeyError(f"unknown actions {list(actions)}")
     before, after = change.get("before"), change.get("after")
     merged = _merged(after, change.get("after_unknown") or {}) if after is not None else None
+    if merged is not None and configured is not None:
+        merged |= {
+            name: value
+            for (type_, name), value in _WHERE_SILENT.items()
+            if type_ == kind and name not in configured and merged.get(name) is UNKNOWN
+        }
     paths = [".".join(map(str, path)) for path in change.get("replace_paths") or []]
     why = paths or ([entry["action_reason"]] if entry.get("action_reason") else [])
     if verb == "update" and before is not None and merged is not None:
