@@ -58,6 +58,9 @@ CHANGES: dict[str, dict[str, Any]] = {
         "name": "blog", "vpc_id": "VPC", "subnet_ids": "PUBLIC",
         "security_group_ids": ["FRONT_SG"],
     },
+    "create_network_load_balancer": {
+        "name": "blog", "subnet_ids": "PUBLIC", "security_group_ids": ["FRONT_SG"],
+    },
     "set_listener_certificate": {"listener_arn": "ENCRYPTED", "certificate_arn": "CERTIFICATE"},
     "create_web_tier": {
         "name": "blog", "subnet_ids": "PRIVATE", "security_group_ids": ["APP_SG"],
@@ -132,6 +135,9 @@ PARTS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "restore_database": (("rds:cluster", "copy-#"), ("rds:db", "copy-#-1")),
     "create_load_balancer": (("elb:loadbalancer", "blog"), ("elb:targetgroup", "blog")),
+    "create_network_load_balancer": (
+        ("elb:loadbalancer", "blog"), ("elb:targetgroup", "blog"),
+    ),
     "create_web_tier": (
         ("autoscaling:group", "blog"), ("ec2:launch-template", "blog"),
         ("iam:instance-profile", "blog"), ("iam:role", "blog"),

@@ -10,6 +10,7 @@ import pytest
 from tests.aws_devops.conftest import Agent
 from tests.conftest import need
 
+from opswright_aws_devops.balancers.state import LoadBalancer, judge_load_balancer, load_state
 from opswright_aws_devops.cloudformation.lint import is_installed, lint
 from opswright_aws_devops.cloudformation.templates import parsed
 from opswright_aws_devops.databases.parts import load_database
@@ -23,7 +24,6 @@ from opswright_aws_devops.networking.checks import Network, judge_network, load_
 from opswright_aws_devops.server import create_server
 from opswright_aws_devops.tools.buckets import load_bucket
 from opswright_aws_devops.tools.databases import Database, judge_database
-from opswright_aws_devops.tools.load_balancers import LoadBalancer, judge_load_balancer, load_state
 from opswright_aws_devops.tools.security_groups import SecurityGroups, inbound
 from opswright_core.aws import AwsSessions, AwsTarget
 from opswright_core.verdicts import Check, Unread

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from opswright_aws_devops.balancers.parts import TLS_POLICY
 from opswright_aws_devops.buckets.protection import PRIVATE
 from opswright_aws_devops.databases.parts import BACKUP_DAYS, maintenance
 from opswright_aws_devops.export.intent import Made, Place, named
@@ -14,7 +15,6 @@ from opswright_aws_devops.instances.setup import (
     launch_data,
 )
 from opswright_aws_devops.ownership import Request, short_name
-from opswright_aws_devops.tools.load_balancers import TLS_POLICY
 from opswright_aws_devops.tools.web_tier import CPU_PERCENT
 from opswright_core.policy_documents import VERSION, tls_only
 

@@ -19,6 +19,27 @@ _OF_SERVERS = (
 )
 """For the role of servers and its instance profile."""
 
+_BALANCING = (
+    "acm:DescribeCertificate",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "elasticloadbalancing:AddTags",
+    "elasticloadbalancing:CreateListener",
+    "elasticloadbalancing:CreateLoadBalancer",
+    "elasticloadbalancing:CreateTargetGroup",
+    "elasticloadbalancing:DeleteListener",
+    "elasticloadbalancing:DeleteLoadBalancer",
+    "elasticloadbalancing:DeleteTargetGroup",
+    "elasticloadbalancing:DescribeListeners",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTags",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:ModifyLoadBalancerAttributes",
+    "iam:CreateServiceLinkedRole",
+)
+"""For a load balancer with its target group and listeners."""
+
 PERMISSIONS: dict[str, tuple[str, ...]] = {
     "create_network": (
         "ec2:AllocateAddress",
@@ -81,25 +102,8 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "secretsmanager:DescribeSecret",
         "secretsmanager:TagResource",
     ),
-    "create_load_balancer": (
-        "acm:DescribeCertificate",
-        "ec2:DescribeRouteTables",
-        "ec2:DescribeSecurityGroups",
-        "ec2:DescribeSubnets",
-        "elasticloadbalancing:AddTags",
-        "elasticloadbalancing:CreateListener",
-        "elasticloadbalancing:CreateLoadBalancer",
-        "elasticloadbalancing:CreateTargetGroup",
-        "elasticloadbalancing:DeleteListener",
-        "elasticloadbalancing:DeleteLoadBalancer",
-        "elasticloadbalancing:DeleteTargetGroup",
-        "elasticloadbalancing:DescribeListeners",
-        "elasticloadbalancing:DescribeLoadBalancers",
-        "elasticloadbalancing:DescribeTags",
-        "elasticloadbalancing:DescribeTargetGroups",
-        "elasticloadbalancing:ModifyLoadBalancerAttributes",
-        "iam:CreateServiceLinkedRole",
-    ),
+    "create_load_balancer": _BALANCING,
+    "create_network_load_balancer": _BALANCING,
     "create_web_tier": (
         "autoscaling:CreateAutoScalingGroup",
         "autoscaling:CreateOrUpdateTags",

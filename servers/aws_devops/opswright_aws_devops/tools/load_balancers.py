@@ -3,50 +3,35 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from opswright_aws_devops.lookup import first, if_exists
+from opswright_aws_devops.balancers.parts import (
+    TLS_POLICY,
+    BalancerMaker,
+    check_name,
+    require_public,
+)
+from opswright_aws_devops.balancers.state import (
+    BALANCER,
+    LISTENER,
+    TARGETS,
+    LoadBalancer,
+    claim_parts,
+    judge_load_balancer,
+    known_parts,
+    load_state,
+)
 from opswright_aws_devops.networking.listeners import issued_certificate
 from opswright_aws_devops.networking.placement import VpcId, place
-from opswright_aws_devops.networking.routing import is_public
-from opswright_aws_devops.ownership import (
-    Maker,
-    Request,
-    ResourceName,
-    key,
-    outstanding,
-    short_name,
-)
-from opswright_core.aws import HERE, Aws, AwsTarget, Target, tags_of
+from opswright_aws_devops.ownership import Request, ResourceName, outstanding, short_name
+from opswright_core.aws import HERE, Aws, AwsTarget, Target
 from opswright_core.changes import Action, ChangePlan, Scope, Work
-from opswright_core.errors import BadInputError, OpswrightError
+from opswright_core.errors import BadInputError
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import aws
 from opswright_core.tools import write_tool
-from opswright_core.undo import UndoStep, aws_undo
-from opswright_core.verdicts import Check, check
-
-BALANCER, TARGETS, LISTENER = "elb:loadbalancer", "elb:targetgroup", "elb:listener"
-TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
-"""AWS's recommended policy: TLS 1.2 and 1.3 (Elastic Load Balancing user guide)."""
-READY_SECONDS = 900.0
 
 TargetType = Literal["instance", "ip", "none"]
-
-
-class LoadBalancer(BaseModel):
-    """A load balancer; `listener_arn` is the listener that serves, the target group's or a 404's.
-
-    `target_group_arn` and `target_group_name` are empty with `target_type` none.
-    """
-
-    load_balancer_arn: str
-    load_balancer_name: str
-    dns_name: str
-    url: str
-    target_group_arn: str
-    target_group_name: str
-    listener_arn: str
 
 
 @dataclass(frozen=True)
@@ -103,8 +88,7 @@ def create_load_balancer(
     target: Target = HERE,
 ) -> Work[LoadBalancer]:
     """Create an application load balancer with target group and listener."""
-    if name.startswith("internal-"):
-        raise BadInputError(f"name {name!r}: AWS refuses names that begin with internal-.")
+    check_name(name)
     a = aws(target)
     wanted = Wanted(
         vpc_id, subnet_ids, security_group_ids, target_port, health_check_path, certificate_arn,
@@ -132,37 +116,6 @@ def create_load_balancer(
     )
 
 
-class BalancerState(BaseModel):
-    """What was read of a load balancer: ELB's own descriptions, None where there is none."""
-
-    balancer: dict[str, Any] | None = None
-    group: dict[str, Any] | None = None
-    listeners: dict[int, dict[str, Any]] = {}
-
-
-def load_state(a: Aws, name: str) -> BalancerState:
-    """Read the load balancer of a name, its target group and its listeners."""
-    elb = a.client("elbv2")
-    balancer = first(if_exists(lambda: elb.describe_load_balancers(Names=[name])["LoadBalancers"]))
-    group = first(if_exists(lambda: elb.describe_target_groups(Names=[name])["TargetGroups"]))
-    listeners = []
-    if balancer:
-        arn = balancer["LoadBalancerArn"]
-        listeners = a.pages("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
-    return BalancerState(
-        balancer=balancer, group=group, listeners={item["Port"]: item for item in listeners}
-    )
-
-
-def _known(state: BalancerState, name: str) -> dict[str, str]:
-    known = {key(LISTENER, f"{name}:{p}"): x["ListenerArn"] for p, x in state.listeners.items()}
-    if state.balancer:
-        known[key(BALANCER, name)] = state.balancer["LoadBalancerArn"]
-    if state.group:
-        known[key(TARGETS, name)] = state.group["TargetGroupArn"]
-    return known
-
-
 def _plan(a: Aws, request: Request, wanted: Wanted) -> ChangePlan:
     placement = place(a, wanted.subnet_ids, wanted.security_group_ids)
     if placement.vpc_id != wanted.vpc_id:
@@ -170,17 +123,13 @@ def _plan(a: Aws, request: Request, wanted: Wanted) -> ChangePlan:
             f"The subnets are in {placement.vpc_id}, not in {wanted.vpc_id}; give its own."
         )
     if not wanted.internal:
-        _require_public(a, wanted)
+        require_public(a, wanted.vpc_id, wanted.subnet_ids)
     if wanted.certificate_arn:
         issued_certificate(a, wanted.certificate_arn)
     name = short_name(request.name)
     state = load_state(a, name)
-    for found, arn_key in ((state.balancer, "LoadBalancerArn"), (state.group, "TargetGroupArn")):
-        if found:
-            described = a.client("elbv2").describe_tags(ResourceArns=[found[arn_key]])
-            tags = tags_of(described["TagDescriptions"][0]["Tags"])
-            request.claim(found[arn_key].split(":")[-1], tags)
-    known = _known(state, name)
+    claim_parts(a, request, state)
+    known = known_parts(state, name)
     visitors = "clients" if wanted.internal else "visitors"
     plain = f"No certificate: {visitors} are served over plain HTTP."
     return ChangePlan(
@@ -191,107 +140,37 @@ def _plan(a: Aws, request: Request, wanted: Wanted) -> ChangePlan:
     )
 
 
-def _require_public(a: Aws, wanted: Wanted) -> None:
-    here = [{"Name": "vpc-id", "Values": [wanted.vpc_id]}]
-    tables = a.pages("ec2", "describe_route_tables", "RouteTables", Filters=here)
-    if private := [s for s in wanted.subnet_ids if not is_public(s, tables)]:
-        raise BadInputError(
-            f"{', '.join(private)} has no route to an internet gateway, so an internet-facing load "
-            "balancer there could not be reached; give public subnets (create_network makes them), "
-            "or make it internal."
-        )
-
-
 def _apply(
     a: Aws, rec: Recorder, request: Request, wanted: Wanted, target: AwsTarget
 ) -> LoadBalancer:
-    elb, name = a.client("elbv2"), short_name(request.name)
-    tags = request.tag_list(request.name)
-    maker = Maker(rec, _known(load_state(a, name), name))
-
-    def undo(delete: str, parameter: str, arn: str, describe: str, items: str) -> list[UndoStep]:
-        return [
-            aws_undo(
-                f"{delete.replace('_', ' ')} {arn.split(':', 5)[-1]}",
-                "elbv2",
-                delete,
-                {parameter: arn},
-                target=target,
-                region=a.region,
-                gone=(describe, {f"{parameter}s": [arn]}, f"{items}[]"),
-                wait_gone=parameter == "LoadBalancerArn",
-            )
-        ]
-
-    def target_group() -> str:
-        return maker.make(
-            TARGETS,
-            name,
-            lambda: elb.create_target_group(
-                Name=name,
-                Protocol="HTTP",
-                Port=wanted.port,
-                VpcId=wanted.vpc_id,
-                TargetType=wanted.target_type,
-                HealthCheckProtocol="HTTP",
-                HealthCheckPath=wanted.health_check_path,
-                HealthCheckIntervalSeconds=10,
-                HealthCheckTimeoutSeconds=5,
-                HealthyThresholdCount=2,
-                UnhealthyThresholdCount=3,
-                Tags=tags,
-            )["TargetGroups"][0]["TargetGroupArn"],
-            lambda arn: undo(
-                "delete_target_group",
-                "TargetGroupArn",
-                arn,
-                "describe_target_groups",
-                "TargetGroups",
-            ),
+    name = short_name(request.name)
+    maker = BalancerMaker(a, rec, request, target, known_parts(load_state(a, name), name))
+    group_arn = ""
+    if wanted.has_group:
+        group_arn = maker.target_group(
+            Protocol="HTTP",
+            Port=wanted.port,
+            VpcId=wanted.vpc_id,
+            TargetType=wanted.target_type,
+            HealthCheckProtocol="HTTP",
+            HealthCheckPath=wanted.health_check_path,
+            HealthCheckIntervalSeconds=10,
+            HealthCheckTimeoutSeconds=5,
+            HealthyThresholdCount=2,
+            UnhealthyThresholdCount=3,
         )
-
-    group_arn = target_group() if wanted.has_group else ""
-    balancer_arn = maker.make(
-        BALANCER,
-        name,
-        lambda: elb.create_load_balancer(
-            Name=name,
-            Scheme=wanted.scheme,
-            Type="application",
-            Subnets=wanted.subnet_ids,
-            SecurityGroups=wanted.security_group_ids,
-            Tags=tags,
-        )["LoadBalancers"][0]["LoadBalancerArn"],
-        lambda arn: undo(
-            "delete_load_balancer",
-            "LoadBalancerArn",
-            arn,
-            "describe_load_balancers",
-            "LoadBalancers",
-        ),
+    balancer_arn = maker.balancer(
+        "drop invalid headers",
+        "routing.http.drop_invalid_header_fields.enabled",
+        Scheme=wanted.scheme,
+        Type="application",
+        Subnets=wanted.subnet_ids,
+        SecurityGroups=wanted.security_group_ids,
     )
-    rec.step("drop invalid headers", lambda: _drop_invalid_headers(elb, balancer_arn))
-    rec.wait(
-        f"load balancer {name} active",
-        lambda: _is_active(elb, balancer_arn),
-        timeout_seconds=READY_SECONDS,
-    )
-
-    def listener(port: int, **parameters: Any) -> str:
-        return maker.make(
-            LISTENER,
-            f"{name}:{port}",
-            lambda: elb.create_listener(
-                LoadBalancerArn=balancer_arn, Port=port, Tags=tags, **parameters
-            )["Listeners"][0]["ListenerArn"],
-            lambda arn: undo(
-                "delete_listener", "ListenerArn", arn, "describe_listeners", "Listeners"
-            ),
-        )
-
     serves = [_serves(group_arn)]
     if wanted.certificate_arn:
-        listener_arn = listener(
+        listener_arn = maker.listener(
+            balancer_arn,
             443,
             Protocol="HTTPS",
             SslPolicy=TLS_POLICY,
@@ -300,21 +179,11 @@ def _apply(
         )
         redirect = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
         to_https = [{"Type": "redirect", "RedirectConfig": redirect}]
-        listener(80, Protocol="HTTP", DefaultActions=to_https)
+        maker.listener(balancer_arn, 80, Protocol="HTTP", DefaultActions=to_https)
     else:
-        listener_arn = listener(80, Protocol="HTTP", DefaultActions=serves)
-    if a.is_emulator:
-        rec.gap("The emulator's load balancer forwards no traffic: its URL answers nothing.")
-    (made,) = elb.describe_load_balancers(LoadBalancerArns=[balancer_arn])["LoadBalancers"]
-    return LoadBalancer(
-        load_balancer_arn=balancer_arn,
-        load_balancer_name=name,
-        dns_name=made["DNSName"],
-        url=f"{'https' if wanted.certificate_arn else 'http'}://{made['DNSName']}",
-        target_group_arn=group_arn,
-        target_group_name=name if wanted.has_group else "",
-        listener_arn=listener_arn,
-    )
+        listener_arn = maker.listener(balancer_arn, 80, Protocol="HTTP", DefaultActions=serves)
+    scheme = "https" if wanted.certificate_arn else "http"
+    return maker.outputs(balancer_arn, group_arn, listener_arn, f"{scheme}://{{}}")
 
 
 def _serves(group_arn: str) -> dict[str, Any]:
@@ -323,63 +192,3 @@ def _serves(group_arn: str) -> dict[str, Any]:
         return {"Type": "forward", "TargetGroupArn": group_arn}
     answer = {"StatusCode": "404", "ContentType": "text/plain", "MessageBody": "Not found"}
     return {"Type": "fixed-response", "FixedResponseConfig": answer}
-
-
-def _drop_invalid_headers(elb: Any, balancer_arn: str) -> dict[str, str]:
-    attribute = "routing.http.drop_invalid_header_fields.enabled"
-    elb.modify_load_balancer_attributes(
-        LoadBalancerArn=balancer_arn, Attributes=[{"Key": attribute, "Value": "true"}]
-    )
-    return {attribute: "true"}
-
-
-def _is_active(elb: Any, balancer_arn: str) -> bool:
-    (found,) = elb.describe_load_balancers(LoadBalancerArns=[balancer_arn])["LoadBalancers"]
-    if found["State"]["Code"] == "failed":
-        raise OpswrightError(
-            f"The load balancer failed: {found['State'].get('Reason', 'no reason given')}. "
-            "undo_change removes what was made."
-        )
-    return bool(found["State"]["Code"] == "active")
-
-
-def judge_load_balancer(made: LoadBalancer, state: BalancerState, *, scheme: str) -> list[Check]:
-    """Whether the load balancer is active over several zones and serves as it was made to."""
-    arn, grouped = made.load_balancer_arn, bool(made.target_group_arn)
-    if state.balancer is None or (grouped and state.group is None):
-        missing = "load balancer" if state.balancer is None else "target group"
-        said = f"no {missing} {made.load_balancer_name}"
-        return [check("Load balancer and target group exist", False, said, arn)]
-    zones = sorted(zone["ZoneName"] for zone in state.balancer["AvailabilityZones"])
-    code, faces = state.balancer["State"]["Code"], state.balancer["Scheme"]
-    served = next(
-        (x for x in state.listeners.values() if x["ListenerArn"] == made.listener_arn), None
-    )
-    does = served["DefaultActions"] if served else []
-    facts = [
-        ("Load balancer is active", code == "active", code),
-        (f"It is {scheme}", faces == scheme, faces),
-        ("It is in two zones or more", len(zones) > 1, ", ".join(zones)),
-    ]
-    if state.group and grouped:
-        goes_to = [action.get("TargetGroupArn") for action in does]
-        same = (state.balancer["LoadBalancerArn"], state.group["TargetGroupArn"])
-        facts += [
-            (
-                "Load balancer and target group exist",
-                same == (arn, made.target_group_arn),
-                ", ".join(same),
-            ),
-            ("It forwards to the target group", made.target_group_arn in goes_to, str(goes_to)),
-            (
-                "The target group checks its targets' health",
-                bool(state.group.get("HealthCheckEnabled")),
-                str(state.group.get("HealthCheckPath")),
-            ),
-        ]
-    else:
-        kinds = [action["Type"] for action in does]
-        facts.append(
-            ("It answers what no rule leads elsewhere", kinds == ["fixed-response"], str(kinds))
-        )
-    return [check(name, ok, evidence, arn) for name, ok, evidence in facts]

@@ -1,0 +1,1 @@
+"""Load balancers: their parts, how they are made and taken back, and what is right of them."""
