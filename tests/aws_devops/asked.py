@@ -106,6 +106,9 @@ CHANGES: dict[str, dict[str, Any]] = {
         "reserved_concurrency": 5,
     },
     "update_function": {"function": "hello", "timeout_seconds": 60, "alias": "live"},
+    "create_function_target": {
+        "name": "blog", "function_name": "hello", "listener_arn": "LISTENER", "path": "/hello",
+    },
     "create_api": {
         "name": "blog", "function_name": "hello", "jwt_issuer": "https://login.example.com",
         "jwt_audience": ["shop"],
@@ -163,6 +166,7 @@ PARTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("events:rule", "blog"), ("iam:role", "blog"), ("lambda:function", "blog"),
         ("logs:log-group", "/aws/lambda/blog"),
     ),
+    "create_function_target": (("elb:targetgroup", "blog-function"),),
     "create_api": (
         ("apigateway:http-api", "blog"), ("logs:log-group", "/aws/apigateway/blog"),
     ),

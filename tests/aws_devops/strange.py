@@ -60,6 +60,12 @@ STRANGE: list[tuple[str, dict[str, Any], str]] = [
     ("restore_database", {"security_group_ids": [NO_GROUP]}, HERE_ALONE),
     ("create_private_api", {"vpc_endpoint_ids": ["vpce-0123456789abcdef0"]}, HERE_ALONE),
     ("create_api", {"function_name": "nobodys"}, HERE_ALONE),
+    ("create_function_target", {"function_name": "nobodys"}, HERE_ALONE),
+    (
+        "create_function_target",
+        {"listener_arn": f"{ELB}:us-east-1:{OWN}:listener/app/shop/1/2"}, HERE_ALONE,
+    ),
+    ("create_network_load_balancer", {"subnet_ids": NO_SUBNETS}, HERE_ALONE),
     ("create_topic", {"queue_arns": [f"arn:aws:sqs:us-east-1:{OWN}:jobs"]}, "create_queue makes"),
     ("create_flow_logs", {"bucket": "somebody-elses"}, HERE_ALONE),
     ("create_vpc_endpoints", {"services": ["nonsense"]}, "offers no endpoint"),

@@ -4,12 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opswright_aws_devops.balancers.state import (
-    BALANCER,
-    LISTENER,
-    TARGETS,
-    LoadBalancer,
-)
+from opswright_aws_devops.balancers.state import BALANCER, LISTENER, LoadBalancer
+from opswright_aws_devops.balancers.targets import TargetMaker
 from opswright_aws_devops.networking.routing import is_public
 from opswright_aws_devops.ownership import Maker, Request, short_name
 from opswright_core.aws import Aws, AwsTarget
@@ -78,21 +74,8 @@ class BalancerMaker:
 
     def target_group(self, **parameters: Any) -> str:
         """The target group; returns its ARN."""
-        elb = self.a.client("elbv2")
-        return Maker(self.rec, self.known).make(
-            TARGETS,
-            self.name,
-            lambda: elb.create_target_group(Name=self.name, Tags=self.tags, **parameters)[
-                "TargetGroups"
-            ][0]["TargetGroupArn"],
-            lambda arn: self._undo(
-                "delete_target_group",
-                "TargetGroupArn",
-                arn,
-                "describe_target_groups",
-                "TargetGroups",
-            ),
-        )
+        maker = TargetMaker(self.a, self.rec, self.request, self.target, self.known)
+        return maker.target_group(self.name, **parameters)
 
     def balancer(self, what: str, attribute: str, **parameters: Any) -> str:
         """The load balancer once it is active, with an attribute on; returns its ARN.

@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from opswright_aws_devops.access.roles import ROLE, find_role
+from opswright_aws_devops.balancers.state import TARGETS
+from opswright_aws_devops.balancers.targets import RULE, TargetMaker, find_rule, find_target_group
 from opswright_aws_devops.containers.releases import number_of, remove_revision
 from opswright_aws_devops.log_groups import LOG_GROUP, find_log_group
 from opswright_aws_devops.lookup import first, if_exists
-from opswright_aws_devops.ownership import REQUEST_TAG, Maker, Request, key, short_name
+from opswright_aws_devops.ownership import Maker, Request, key, short_name
 from opswright_aws_devops.steps import send
-from opswright_core.aws import Aws, AwsTarget, tags_of
+from opswright_core.aws import Aws, AwsTarget
 from opswright_core.changes import ResourceRef
 from opswright_core.recorder import Recorder
 from opswright_core.undo import UndoStep, aws_undo
 
 CLUSTER, SERVICE, TASK = "ecs:cluster", "ecs:service", "ecs:task-definition"
-TARGETS, RULE = "elb:targetgroup", "elb:listener-rule"
 SCALING = "application-autoscaling:scalable-target"
 CPU_PERCENT = 60.0
 DEREGISTRATION_SECONDS = "30"
@@ -93,30 +94,12 @@ def known_parts(a: Aws, request: Request, listener_arn: str) -> dict[str, str]:
     if service := load_service(a, name):
         request.claim(f"ECS service {name}", _tags(service.get("tags")))
         known[key(SERVICE, name)] = name
-    elb = a.client("elbv2")
-    groups = if_exists(
-        lambda: elb.describe_target_groups(Names=[target_group_name(name)])["TargetGroups"]
-    )
-    if group := first(groups):
-        arn = group["TargetGroupArn"]
-        request.claim(f"target group {target_group_name(name)}", _elb_tags(a, [arn])[arn])
+    if arn := find_target_group(a, request, target_group_name(name)):
         known[key(TARGETS, target_group_name(name))] = arn
     rules = a.pages("elbv2", "describe_rules", "Rules", ListenerArn=listener_arn)
-    arns = [rule["RuleArn"] for rule in rules if not rule["IsDefault"]]
-    for arn, tags in _elb_tags(a, arns).items():
-        if tags.get(REQUEST_TAG) == request.id:
-            known[key(RULE, name)] = arn
+    if arn := find_rule(a, request, rules):
+        known[key(RULE, name)] = arn
     return known
-
-
-def _elb_tags(a: Aws, arns: list[str]) -> dict[str, dict[str, str]]:
-    """Tags by ARN; one call tells those of 20."""
-    elb = a.client("elbv2")
-    found: dict[str, dict[str, str]] = {}
-    for start in range(0, len(arns), 20):
-        answer = elb.describe_tags(ResourceArns=arns[start : start + 20])
-        found |= {item["ResourceArn"]: tags_of(item["Tags"]) for item in answer["TagDescriptions"]}
-    return found
 
 
 @dataclass(frozen=True)
@@ -162,39 +145,25 @@ class ContainerMaker:
             resource=ResourceRef(type=CLUSTER, id=name, name=name),
         )  # fmt: skip
 
+    @property
+    def targets(self) -> TargetMaker:
+        """What makes the target group and the rule to it."""
+        return TargetMaker(self.a, self.rec, self.request, self.target, self.known)
+
     def target_group(self, **parameters: Any) -> str:
         """The target group of the tasks' addresses; returns its ARN."""
-        elb, name = self.a.client("elbv2"), self.request.name
-
-        def create() -> str:
-            made = elb.create_target_group(
-                Name=target_group_name(name),
-                Protocol="HTTP",
-                TargetType="ip",
-                HealthCheckProtocol="HTTP",
-                HealthCheckIntervalSeconds=10,
-                HealthCheckTimeoutSeconds=5,
-                HealthyThresholdCount=2,
-                UnhealthyThresholdCount=3,
-                Tags=self.request.tag_list(name),
-                **parameters,
-            )
-            arn: str = made["TargetGroups"][0]["TargetGroupArn"]
-            return arn
-
-        arn = Maker(self.rec, self.known).make(
-            TARGETS,
-            target_group_name(name),
-            create,
-            lambda arn: [
-                self._undo(
-                    f"delete target group {target_group_name(name)}",
-                    "elbv2", "delete_target_group",
-                    params={"TargetGroupArn": arn},
-                    gone=("describe_target_groups", {"TargetGroupArns": [arn]}, "TargetGroups[]"),
-                )
-            ],
-        )  # fmt: skip
+        elb = self.a.client("elbv2")
+        arn = self.targets.target_group(
+            target_group_name(self.request.name),
+            Protocol="HTTP",
+            TargetType="ip",
+            HealthCheckProtocol="HTTP",
+            HealthCheckIntervalSeconds=10,
+            HealthCheckTimeoutSeconds=5,
+            HealthyThresholdCount=2,
+            UnhealthyThresholdCount=3,
+            **parameters,
+        )
         delay = {
             "Key": "deregistration_delay.timeout_seconds", "Value": DEREGISTRATION_SECONDS,
         }  # fmt: skip
@@ -205,35 +174,6 @@ class ContainerMaker:
             ),
         )
         return arn
-
-    def rule(self, listener_arn: str, path: str, priority: int, group_arn: str) -> str:
-        """The listener's rule that sends a path to the target group; returns its ARN."""
-        elb, name = self.a.client("elbv2"), self.request.name
-        condition = {"Field": "path-pattern", "PathPatternConfig": {"Values": [path]}}
-
-        def create() -> str:
-            made = elb.create_rule(
-                ListenerArn=listener_arn,
-                Priority=priority,
-                Conditions=[condition],
-                Actions=[{"Type": "forward", "TargetGroupArn": group_arn}],
-                Tags=self.request.tag_list(name),
-            )
-            arn: str = made["Rules"][0]["RuleArn"]
-            return arn
-
-        return Maker(self.rec, self.known).make(
-            RULE,
-            name,
-            create,
-            lambda arn: [
-                self._undo(
-                    f"delete the listener's rule for {path}", "elbv2", "delete_rule",
-                    params={"RuleArn": arn},
-                    gone=("describe_rules", {"RuleArns": [arn]}, "Rules[]"),
-                )
-            ],
-        )  # fmt: skip
 
     def task_definition(self, definition: dict[str, Any]) -> str:
         """The first revision of the service's task definition; returns its ARN."""

@@ -4,12 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from opswright_aws_devops.functions.parts import allow_invoke
-from opswright_aws_devops.lookup import first, if_exists, must_exist
+from opswright_aws_devops.functions.invocation import Invoker
+from opswright_aws_devops.lookup import first, must_exist
 from opswright_aws_devops.ownership import NAME_TAG, Request
-from opswright_core.aws import Aws, AwsTarget
-from opswright_core.recorder import Recorder
-from opswright_core.undo import aws_undo
+from opswright_core.aws import Aws
 
 FunctionName = Annotated[
     str, Field(description="Lambda function behind it", pattern=r"^[A-Za-z0-9_-]{1,64}$")
@@ -47,42 +45,7 @@ def _tags(api: dict[str, Any]) -> dict[str, str]:
     return tags
 
 
-def statement_id(name: str) -> str:
-    """How the statement that lets an API invoke its function is called in the function's policy."""
-    return f"api-{name}"
-
-
-def invoked_by(a: Aws, api_id: str) -> str:
-    """The ARN of every stage and route of an API, as the source of an invocation."""
-    return f"arn:{a.partition}:execute-api:{a.region}:{a.account_id}:{api_id}/*"
-
-
-def let_invoke(
-    a: Aws, rec: Recorder, request: Request, function: str, api_id: str, target: AwsTarget
-) -> None:
-    """Let the API invoke the function, which nothing else is let to."""
-    client, sid = a.client("lambda"), statement_id(request.name)
-    which = {"FunctionName": function}
-    source = f"{invoked_by(a, api_id)}/*"
-    rec.step(
-        f"permission to invoke {function}",
-        lambda: allow_invoke(client, function, sid, "apigateway.amazonaws.com", source),
-        undo=[
-            aws_undo(
-                f"take the permission to invoke {function} back",
-                "lambda",
-                "remove_permission",
-                {**which, "StatementId": sid},
-                target=target,
-                region=a.region,
-                gone=("get_policy", which, f"""contains(Policy, '"{sid}"')"""),
-            )
-        ],
-    )
-
-
-def may_invoke(a: Aws, name: str, function: str, api_id: str) -> bool:
-    """Whether the function's policy lets this API invoke it."""
-    client = a.client("lambda")
-    policy = if_exists(lambda: client.get_policy(FunctionName=function)["Policy"]) or ""
-    return f'"{statement_id(name)}"' in policy and f"{invoked_by(a, api_id)}/*" in policy
+def invoker(a: Aws, name: str, api_id: str) -> Invoker:
+    """Every stage and route of an API, as what invokes its function."""
+    source = f"arn:{a.partition}:execute-api:{a.region}:{a.account_id}:{api_id}/*/*"
+    return Invoker(f"api-{name}", "apigateway.amazonaws.com", source)

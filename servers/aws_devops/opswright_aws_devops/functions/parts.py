@@ -1,12 +1,12 @@
 """The parts of a Lambda function: its permissions, itself, what starts it; made and taken back."""
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from opswright_aws_devops.access.roles import ROLE, find_role
 from opswright_aws_devops.access.statements import Statement
+from opswright_aws_devops.functions.invocation import Invoker, allow_invoke
 from opswright_aws_devops.log_groups import LOG_GROUP, find_log_group, log_group_arn
 from opswright_aws_devops.lookup import first, if_exists
 from opswright_aws_devops.ownership import Maker, Request, key
@@ -216,7 +216,9 @@ class FunctionMaker:
         rule_arn = events.describe_rule(Name=name)["Arn"]
         self.rec.step(
             f"permission of schedule {name}",
-            lambda: allow_invoke(client, name, "schedule", "events.amazonaws.com", rule_arn),
+            lambda: allow_invoke(
+                client, name, Invoker("schedule", "events.amazonaws.com", rule_arn)
+            ),
         )
         self.rec.step(
             f"target of schedule {name}",
@@ -256,22 +258,6 @@ class FunctionMaker:
             ]  # fmt: skip
 
         return Maker(self.rec, self.known).make(TRIGGER, name, create, undo)
-
-
-def allow_invoke(
-    client: Any, name: str, statement_id: str, service: str, source_arn: str
-) -> dict[str, bool]:
-    """Let a service invoke a function for one source of its; nothing when it may already."""
-    # A conflict is the same statement of this request, whose answer was lost.
-    with contextlib.suppress(client.exceptions.ResourceConflictException):
-        client.add_permission(
-            FunctionName=name,
-            StatementId=statement_id,
-            Action="lambda:InvokeFunction",
-            Principal=service,
-            SourceArn=source_arn,
-        )
-    return {"done": True}
 
 
 def _is_active(a: Aws, name: str) -> bool:

@@ -5,13 +5,13 @@ from typing import Annotated
 from pydantic import Field
 
 from opswright_aws_devops.access.roles import ROLE, ServiceRole, make_role
+from opswright_aws_devops.balancers.state import TARGETS
+from opswright_aws_devops.balancers.targets import RULE
 from opswright_aws_devops.containers.images import about_image
 from opswright_aws_devops.containers.parts import (
     CLUSTER,
-    RULE,
     SCALING,
     SERVICE,
-    TARGETS,
     TASK,
     ContainerMaker,
     execution_role_name,
@@ -237,7 +237,7 @@ def _apply(
         HealthCheckPath=wanted.health_check_path,
     )
     priority = free_priority(listener.rules, wanted.path, known.get(key(RULE, name)))
-    rule_arn = maker.rule(wanted.listener_arn, wanted.path, priority, group_arn)
+    rule_arn = maker.targets.rule(wanted.listener_arn, wanted.path, priority, group_arn)
     definition_arn = maker.task_definition(
         task.definition(log_group=log_group, region=a.region, execution_role_arn=execution_role_arn)
     )

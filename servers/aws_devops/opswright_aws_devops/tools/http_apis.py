@@ -13,9 +13,9 @@ from opswright_aws_devops.functions.apis import (
     RateLimit,
     claimed,
     find_function,
-    let_invoke,
-    may_invoke,
+    invoker,
 )
+from opswright_aws_devops.functions.invocation import let_invoke, may_invoke
 from opswright_aws_devops.log_groups import (
     LOG_GROUP,
     find_log_group,
@@ -198,7 +198,7 @@ def _apply(a: Aws, rec: Recorder, request: Request, wanted: Wanted, target: AwsT
         },
         Tags=request.tags(name),
     )  # fmt: skip
-    let_invoke(a, rec, request, wanted.function_name, api_id, target)
+    let_invoke(a, rec, wanted.function_name, invoker(a, name, api_id), target)
     if a.is_emulator:
         rec.gap("The emulator serves no requests: nothing answers at the API's address.")
     url = client.get_api(ApiId=api_id)["ApiEndpoint"]
@@ -251,7 +251,7 @@ def _load(a: Aws, made: HttpApi, wanted: Wanted) -> ApiState:
     return ApiState(
         routes={route["RouteKey"]: route.get("AuthorizationType", "NONE") for route in routes},
         stage=if_exists(lambda: client.get_stage(**which, StageName=STAGE)) or {},
-        may_invoke=may_invoke(a, wanted.name, wanted.function_name, made.api_id),
+        may_invoke=may_invoke(a, wanted.function_name, invoker(a, wanted.name, made.api_id)),
         log_days=(load_log_group(a, wanted.log_group) or {}).get("retentionInDays"),
     )
 

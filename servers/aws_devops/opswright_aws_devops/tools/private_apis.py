@@ -14,9 +14,9 @@ from opswright_aws_devops.functions.apis import (
     RateLimit,
     claimed,
     find_function,
-    let_invoke,
-    may_invoke,
+    invoker,
 )
+from opswright_aws_devops.functions.invocation import let_invoke, may_invoke
 from opswright_aws_devops.lookup import if_exists, must_exist
 from opswright_aws_devops.ownership import Maker, Request, ResourceName, key, outstanding
 from opswright_aws_devops.steps import send
@@ -191,7 +191,7 @@ def _apply(
             ],
         ),
     )
-    let_invoke(a, rec, request, wanted.function_name, api_id, target)
+    let_invoke(a, rec, wanted.function_name, invoker(a, name, api_id), target)
     if a.is_emulator:
         rec.gap("The emulator serves no requests: nothing answers at the API's address.")
     suffix = "amazonaws.com.cn" if a.partition == "aws-cn" else "amazonaws.com"
@@ -245,7 +245,7 @@ def _load(a: Aws, made: PrivateApi, wanted: Wanted) -> PrivateApiState:
         api=api,
         methods=methods,
         throttling=stage.get("methodSettings", {}).get("*/*", {}),
-        may_invoke=may_invoke(a, wanted.name, wanted.function_name, made.api_id),
+        may_invoke=may_invoke(a, wanted.function_name, invoker(a, wanted.name, made.api_id)),
     )
 
 
