@@ -299,6 +299,33 @@ async def test_what_was_exported_is_taken_into_a_stack_as_it_stands(
     assert again["summary"].endswith("nothing changes")
 
 
+async def test_a_change_set_that_cannot_be_executed_says_why_and_leaves_nothing(
+    stacks: Agent, stack_cloud: Clients
+) -> None:
+    stack_cloud("cloudwatch").put_metric_alarm(
+        AlarmName="errors", Namespace="AWS/Lambda", MetricName="Errors", Statistic="Sum",
+        Period=60, EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
+    )  # fmt: skip
+    template = (await stacks.call("export_resources", resource_ids=["errors"]))["text"]
+    asked = {"template": template, "resources": {"ErrorsAlarm": {"AlarmName": "errors"}}}
+    said = await stacks.refused("import_resources", name="adopted", **asked)
+    assert "cannot be executed: Resource import is not supported by this emulator" in said
+    assert "no stack 'adopted'" in await stacks.refused("get_stack", name="adopted")
+
+
+async def test_a_stack_of_which_only_a_change_set_was_made_is_deleted(
+    stacks: Agent, stack_cloud: Clients
+) -> None:
+    body = "Resources: {Q: {Type: AWS::SQS::Queue}}"
+    stack_cloud("cloudformation").create_change_set(
+        StackName="half", ChangeSetName="first", ChangeSetType="CREATE", TemplateBody=body
+    )
+    assert (await stacks.call("get_stack", name="half"))["status"] == "REVIEW_IN_PROGRESS"
+    gone = await stacks.call("delete_stack", name="half")
+    assert {c["verdict"] for c in gone["checks"]} == {"PASS"}
+    assert "no stack 'half'" in await stacks.refused("get_stack", name="half")
+
+
 async def test_an_import_that_could_lose_or_miss_something_is_refused(
     stacks: Agent, stack_cloud: Clients
 ) -> None:

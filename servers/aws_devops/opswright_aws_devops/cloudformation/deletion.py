@@ -147,8 +147,8 @@ def _importers(a: Aws, stack: dict[str, Any]) -> str:
 def _policies(a: Aws, stack_id: str) -> dict[str, str]:
     """The deletion policy of each resource that has one."""
     found = a.client("cloudformation").get_template(StackName=stack_id)["TemplateBody"]
-    template = parsed(found) if isinstance(found, str) else found
-    resources = template["Resources"].items()
+    template = parsed(found) if isinstance(found, str) and found else found or {}
+    resources = template.get("Resources", {}).items()  # none where only a change set was made
     return {name: r["DeletionPolicy"] for name, r in resources if r.get("DeletionPolicy")}
 
 

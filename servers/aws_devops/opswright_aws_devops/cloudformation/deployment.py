@@ -36,7 +36,7 @@ from opswright_aws_devops.cloudformation.templates import (
 from opswright_core.aws import Aws, AwsTarget, translate
 from opswright_core.canonical import digest
 from opswright_core.changes import ChangePlan, ResourceRef
-from opswright_core.errors import BadInputError, OpswrightError
+from opswright_core.errors import BadInputError, EmulatorGapError, OpswrightError
 from opswright_core.journal import new_id
 from opswright_core.recorder import Recorder
 from opswright_core.runtime import runtime
@@ -162,6 +162,10 @@ class Deployment:
             )
             said = str(found_out) if found_out else clean(reason, 600)
             raise BadInputError(f"CloudFormation refused the template: {said}")
+        if found["Status"] == "CREATE_COMPLETE" and found.get("ExecutionStatus") == "UNAVAILABLE":
+            reason = clean(found.get("StatusReason", "it does not say why"), 600)
+            said = f"The change set was worked out and cannot be executed: {reason}"
+            raise EmulatorGapError(said) if self._a.is_emulator else OpswrightError(said)
         return bool(found["Status"] == "CREATE_COMPLETE")
 
     def _changes(self, change_set: str) -> list[dict[str, Any]]:
