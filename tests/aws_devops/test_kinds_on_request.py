@@ -13,7 +13,7 @@ from opswright_aws_devops.access.copies import judge_shares, judge_snapshot
 from opswright_aws_devops.access.entrances import judge_api, judge_distribution, judge_rest_api
 from opswright_aws_devops.graph.entrances import called
 from opswright_aws_devops.graph.exposure import exposure_of
-from opswright_aws_devops.graph.requested import kinds_beside, kinds_meant
+from opswright_aws_devops.graph.requested import kinds_beside, kinds_meant, whole_kinds
 from opswright_aws_devops.resource_kinds import INVENTORY, ON_REQUEST
 from opswright_aws_devops.resource_kinds.requested import origin_name
 
@@ -63,6 +63,7 @@ async def test_copies_and_images_are_read_when_asked_for_and_not_before(
     got = await agent.call("get_resource", resource_id=disk["snapshot"])
     assert got["resource"]["type"] == "ec2:snapshot"
     assert got["details"]["VolumeId"] == disk["volume"]
+    assert links(got["related"]) == {("taken of", "ec2:volume", disk["volume"])}
 
     told = await agent.call("explain_resource", resource_id=disk["snapshot"])
     assert links(told["related"]) == {("taken of", "ec2:volume", disk["volume"])}
@@ -386,3 +387,57 @@ ELB = f"arn:aws:elasticloadbalancing:{REGION}:{ME}"
 )  # fmt: skip
 def test_an_integration_is_told_by_its_function_or_load_balancer(uri: str, name: str) -> None:
     assert called(uri) == name
+
+
+async def test_what_is_only_named_is_read_by_its_name_alone(
+    watched: Watched, served: dict[str, str], client_of: Any
+) -> None:
+    for n in range(3):
+        client_of("logs").create_log_group(logGroupName=f"/other/{n}")
+    seen: list[dict[str, Any]] = []
+    watched.sessions.open().session.events.register(
+        "provide-client-params.logs.DescribeLogGroups", lambda params, **_: seen.append(params)
+    )
+    told = await watched.call("explain_resource", resource_id="hello")
+    assert ("logs to", "logs:log-group", "/aws/lambda/hello") in links(told["depends_on"])
+    assert [params["logGroupNamePrefix"] for params in seen] == ["/aws/lambda/hello"]
+    got = await watched.call("get_resource", resource_id="/aws/lambda/hello")
+    assert got["resource"]["id"] == "/aws/lambda/hello"
+    assert {params["logGroupNamePrefix"] for params in seen} == {"/aws/lambda/hello"}
+
+
+async def test_a_copy_or_api_named_by_its_id_is_read_alone(
+    watched: Watched, disk: dict[str, str], served: dict[str, str]
+) -> None:
+    sent = watched.sessions.sent
+    for asked, operation, others in (
+        (disk["snapshot"], "ec2:DescribeSnapshots", "ec2:DescribeImages"),
+        (f"apigatewayv2:api/{served['api']}", "apigatewayv2:GetApi", "apigatewayv2:GetApis"),
+        (
+            f"apigateway:rest-api/{served['rest']}",
+            "apigateway:GetRestApi",
+            "apigateway:GetRestApis",
+        ),
+    ):
+        start = len(sent)
+        got = await watched.call("get_resource", resource_id=asked)
+        assert asked.endswith(got["resource"]["id"])
+        assert operation in sent[start:]
+        assert others not in sent[start:]
+    said = await watched.refused("get_resource", resource_id="snap-00000000000000000")
+    assert "No resource" in said
+
+
+@pytest.mark.parametrize(
+    ("own", "whole"),
+    [
+        ("lambda:function", {"apigateway:rest-api", "apigatewayv2:api", "cloudfront:distribution",
+                             "lambda:layer"}),
+        ("ec2:volume", {"ec2:snapshot"}),
+        ("ec2:snapshot", {"ec2:snapshot", "ec2:image"}),
+        ("ec2:instance", set()),
+        ("ecs:service", set()),
+    ],
+)  # fmt: skip
+def test_only_what_may_name_the_one_asked_about_is_read_whole(own: str, whole: set[str]) -> None:
+    assert whole_kinds(own, kinds_beside(own, (), ())) == whole

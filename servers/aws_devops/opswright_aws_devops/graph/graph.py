@@ -80,6 +80,15 @@ class Graph:
         """What others may call a node: id, ARN, name and more."""
         return _names(*self.read[node])
 
+    def unknown(self, node: int, type_: str) -> Iterator[str]:
+        """What a node names of a type and no node is called, also where neither needs the other."""
+        kind, item = self.read[node]
+        for relation in RELATIONS.get(kind.type, ()):
+            if type_ in relation.targets and not relation.is_reversed:
+                for name in _texts(found_at(relation.path, item)):
+                    if self._lookup(relation.targets, name) is None:
+                        yield name
+
     def reached(self, start: int, edges: dict[int, list[Edge]]) -> Iterator[Step]:
         """All that `start` depends on (`depends_on`) or is needed by, nearest first, each once."""
         seen, waiting = {start}, deque([(start, 0)])

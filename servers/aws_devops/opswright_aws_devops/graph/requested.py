@@ -1,42 +1,106 @@
 """Widens a graph by the kinds that are read on request: those asked about, and those beside."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from opswright_aws_devops.graph.graph import Graph
 from opswright_aws_devops.graph.relations import RELATIONS
-from opswright_aws_devops.resource_kinds import ON_REQUEST, ResourceKind
-from opswright_aws_devops.resource_kinds.reading import read_all
+from opswright_aws_devops.graph.surroundings import LOOKED_INTO
+from opswright_aws_devops.resource_kinds import ON_REQUEST, ResourceKind, own_name
+from opswright_aws_devops.resource_kinds.reading import Read, Reading, read_all, read_named
+from opswright_aws_devops.resource_kinds.requested import LOG_GROUP
 from opswright_core.aws import Aws
 
 
 def with_asked(a: Aws, graph: Graph, asked: str, unread: list[str]) -> Graph:
     """The same graph, with kinds on request where nothing else is called as `asked`.
 
-    Adds to `unread` what was refused.
+    Where `asked` tells the kind, it alone is read if its service can. Adds to `unread` what was
+    refused.
     """
-    return graph if graph.find(asked) else _with(a, graph, kinds_meant(asked), unread)
+    if graph.find(asked):
+        return graph
+    meant = kinds_meant(asked)
+    if len(meant) == 1 and meant[0].one:
+        (kind,) = meant
+        return _extended(graph, read_named(a, {kind: [own_name(kind, asked)]}), unread)
+    return _extended(graph, read_all(a, meant), unread)
 
 
 def with_beside(a: Aws, graph: Graph, node: int, unread: list[str]) -> Graph:
     """The same graph, with the kinds on request that a node, or what hangs on it, may be part of.
 
-    Nodes keep their numbers. Adds to `unread` what was refused.
+    Not those that it only names (`with_named`). Nodes keep their numbers. Adds to `unread` what was
+    refused.
     """
+    known = {kind.type for kind, _ in graph.read}
+    whole, _ = _beside(graph, node)
+    wanted = [kind for kind in whole if kind.type not in known]
+    return _extended(graph, read_all(a, wanted), unread)
+
+
+def with_named(a: Aws, graph: Graph, node: int, unread: list[str]) -> Graph:
+    """The same graph, with what a node, and what it needs, name of the other kinds on request.
+
+    Each is read by its name: a function's one log group, not all there are.
+    """
+    _, kinds = _beside(graph, node)
+    tried: dict[ResourceKind, set[str]] = {kind: set() for kind in kinds}
+    while True:
+        near = [node, *(step.node for step in graph.reached(node, graph.depends_on))]
+        wanted = {
+            kind: {own_name(kind, name) for one in near for name in graph.unknown(one, kind.type)}
+            - tried[kind]
+            for kind in kinds
+        }
+        if not any(wanted.values()):
+            return graph
+        for kind, names in wanted.items():
+            tried[kind] |= names
+        graph = _extended(graph, read_named(a, wanted), unread)
+
+
+def _beside(graph: Graph, node: int) -> tuple[list[ResourceKind], list[ResourceKind]]:
+    """The kinds on request that matter beside a node: to be read whole, and by name alone."""
     needs, needed = (
         {graph.read[step.node][0].type for step in graph.reached(node, edges)}
         for edges in (graph.depends_on, graph.needed_by)
     )
-    known = {kind.type for kind, _ in graph.read}
-    beside = kinds_beside(graph.read[node][0].type, needs, needed)
-    return _with(a, graph, [kind for kind in beside if kind.type not in known], unread)
+    own = graph.read[node][0].type
+    beside = kinds_beside(own, needs, needed)
+    whole = whole_kinds(own, beside)
+    return [kind for kind in beside if kind.type in whole], [
+        kind for kind in beside if kind.type not in whole
+    ]
+
+
+def whole_kinds(own: str, beside: Sequence[ResourceKind]) -> set[str]:
+    """Types of which all are read, since any of them may name the one asked about, of type `own`.
+
+    So may what names those; what has parts to be looked into, or cannot be read by name, goes with
+    them.
+    """
+    whole = {kind.type for kind in beside if kind.one is None or kind.type in LOOKED_INTO}
+    reached = {own}
+    while more := {
+        kind.type for kind in beside
+        if kind.type not in reached and not reached.isdisjoint(
+            _targets(kind.type) | _targets(kind.type, is_loose=True)
+        )
+    }:  # fmt: skip
+        reached |= more
+    return whole | (reached - {own}) | ({own} & {kind.type for kind in beside})
 
 
 def kinds_meant(asked: str) -> list[ResourceKind]:
-    """The kinds that an id may be of, by how it begins; all where nothing tells."""
+    """The kinds that an id may be of, by how it begins or its ARN; all where nothing tells."""
+    is_arn = asked.startswith("arn:")
     meant = [
         kind
         for kind in ON_REQUEST
-        if asked.startswith(f"{kind.type}/") or (kind.prefix and asked.startswith(kind.prefix))
+        if asked.startswith(f"{kind.type}/")
+        or (kind.prefix and asked.startswith(kind.prefix))
+        or (is_arn and kind.arn_part and kind.arn_part in asked)
+        or (kind is LOG_GROUP and asked.startswith("/"))
     ]
     return meant or list(ON_REQUEST)
 
@@ -75,7 +139,6 @@ def _targets(type_: str, *, is_loose: bool = False) -> set[str]:
     }
 
 
-def _with(a: Aws, graph: Graph, kinds: Iterable[ResourceKind], unread: list[str]) -> Graph:
-    reading = read_all(a, kinds)
+def _extended(graph: Graph, reading: Reading[Read], unread: list[str]) -> Graph:
     unread += reading.unread
     return Graph([*graph.read, *reading.found], graph.region) if reading.found else graph

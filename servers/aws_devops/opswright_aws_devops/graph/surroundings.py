@@ -203,6 +203,8 @@ _READERS: dict[str, Callable[[Aws, Parts], Parts]] = {
 }  # fmt: skip
 """What is looked into wherever it is near."""
 
+LOOKED_INTO = frozenset(_READERS)
+
 _POINTED_AT_BY: dict[str, tuple[str, ...]] = {
     BALANCER: (ZONE, REST_API, API), DB: (ZONE,), CLUSTER: (ZONE,), DISTRIBUTION: (ZONE,),
     FUNCTION: (REST_API, API), LOG_GROUP: (SERVICE, REST_API, API), REPOSITORY: (SERVICE,),

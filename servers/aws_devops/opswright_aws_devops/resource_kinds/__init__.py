@@ -23,6 +23,9 @@ from opswright_aws_devops.resource_kinds.kind import (
     in_vpc as in_vpc,
 )
 from opswright_aws_devops.resource_kinds.kind import (
+    own_name as own_name,
+)
+from opswright_aws_devops.resource_kinds.kind import (
     values_in as values_in,
 )
 

@@ -59,6 +59,11 @@ class ResourceKind:
     """Whether it is read only where its type, or one of its ids, is asked for: there may be many
     thousands, or each is of interest only beside another."""
     read: Callable[[Aws], Items] | None = None
+    one: Callable[[Aws, str], Items] | None = None
+    """Reads what has an id or name, without reading the others; nothing, or an error that says
+    so, where there is none."""
+    arn_part: str = ""
+    """What only its ARNs have in them, where that tells it apart; the id follows."""
 
 
 def listed(a: Aws, kind: ResourceKind, **params: Any) -> Items:
@@ -103,6 +108,14 @@ def _last_part(resource_id: str) -> str:
     """An ARN's or address's own name; an id is its own."""
     is_path = resource_id.startswith(("arn:", "https://", "http://"))
     return re.split("[:/]", resource_id)[-1] if is_path else resource_id
+
+
+def own_name(kind: ResourceKind, asked: str) -> str:
+    """What `one` takes of `type/id`, an ARN, or the id itself."""
+    plain = asked.removeprefix(f"{kind.type}/")
+    if kind.arn_part and plain.startswith("arn:"):
+        plain = plain.partition(kind.arn_part)[2]
+    return plain.removesuffix(":*")
 
 
 def values_in(value: Any) -> Iterator[str]:

@@ -1,10 +1,11 @@
 """Reads resources kind by kind, a few kinds at a time, and names what could not be read."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from opswright_aws_devops.lookup import if_exists
 from opswright_aws_devops.resource_kinds.kind import Items, ResourceKind, listed
 from opswright_core.aws import Aws
 from opswright_core.parallel import each
@@ -65,10 +66,37 @@ def read_all(a: Aws, kinds: Iterable[ResourceKind]) -> Reading[Read]:
     return read_kinds(a, kinds, lambda kind, items: [(kind, item) for item in items])
 
 
-def _with_tags(a: Aws, kind: ResourceKind, items: Items) -> tuple[Items, str]:
+def read_named(a: Aws, wanted: Mapping[ResourceKind, Collection[str]]) -> Reading[Read]:
+    """What of kinds that can be read one by one has those ids or names; what is not there is not.
+
+    What a name of it means its kind's `one` knows.
+    """
+    asked = [(kind, name) for kind, names in wanted.items() for name in names]
+
+    def read(which: tuple[ResourceKind, str]) -> tuple[Items, str] | Unread:
+        kind, name = which
+        one = kind.one or (lambda _, __: [])
+        items = attempt(lambda: if_exists(lambda: one(a, name)) or [])
+        return items if isinstance(items, Unread) else _with_tags(a, kind, items, alone=True)
+
+    found: list[Read] = []
+    unread: list[str] = []
+    for (kind, _), answer in zip(asked, each(asked, read, AT_ONCE), strict=True):
+        if isinstance(answer, Unread):
+            unread.append(f"{kind.type} by {answer.reason}")
+            continue
+        found += [(kind, item) for item in answer[0]]
+        unread += [answer[1]] if answer[1] else []
+    return Reading(found, list(dict.fromkeys(unread)))
+
+
+def _with_tags(
+    a: Aws, kind: ResourceKind, items: Items, *, alone: bool = False
+) -> tuple[Items, str]:
     """The same with tags, where the kind's own service lists none; and why not, if it was refused.
 
-    A bucket's tags are known in the bucket's own region.
+    A bucket's tags are known in the bucket's own region. `alone`: the tags of these items, not of
+    all of their kind.
     """
     if not kind.tagged_as or not items:
         return items, ""
@@ -77,13 +105,14 @@ def _with_tags(a: Aws, kind: ResourceKind, items: Items) -> tuple[Items, str]:
         regions[item.get("BucketRegion") or a.region].append(item)
 
     def read(region: str) -> Items | Unread:
+        which: dict[str, Any] = {
+            "ResourceTypeFilters": [kind.tagged_as], "PaginationConfig": {"PageSize": _TAG_PAGE},
+        }  # fmt: skip
+        if alone:
+            which = {"ResourceARNList": [item[kind.arn] for item in regions[region]]}
         return attempt(
             lambda: a.at(region).pages(
-                "resourcegroupstaggingapi",
-                "get_resources",
-                "ResourceTagMappingList",
-                ResourceTypeFilters=[kind.tagged_as],
-                PaginationConfig={"PageSize": _TAG_PAGE},
+                "resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", **which
             )
         )
 

@@ -9,7 +9,7 @@ from opswright_aws_devops.access.resource_access import Exposure
 from opswright_aws_devops.graph.exposure import exposure_of
 from opswright_aws_devops.graph.graph import Graph, Step
 from opswright_aws_devops.graph.relations import IMAGE, KEY
-from opswright_aws_devops.graph.requested import with_asked, with_beside
+from opswright_aws_devops.graph.requested import with_asked, with_beside, with_named
 from opswright_aws_devops.graph.surroundings import load_graph, look_closer
 from opswright_aws_devops.ownership import NAME_TAG
 from opswright_aws_devops.resource_kinds import Resource
@@ -115,6 +115,7 @@ def explain_resource(
         node = must_be_one(graph, resource_id, unread)
         graph = with_beside(a, graph, node, unread)
         graph = look_closer(a, graph, node, unread)
+        graph = with_named(a, graph, node, unread)
     resource = graph.resource(node)
     needs = list(graph.reached(node, graph.depends_on))
     affected = list(graph.reached(node, graph.needed_by))

@@ -54,6 +54,7 @@ class ResourceDetails(BaseModel):
     details: dict[str, Any]
     depends_on: list[Link] = Field(description="What it cannot do without")
     needed_by: list[Link] = Field(description="What cannot do without it")
+    related: list[Link] = Field(description="Copies and origins; neither needs the other")
     unread: list[str] = Field(description="What could not be read, so links there are unknown")
 
 
@@ -135,6 +136,7 @@ def get_resource(
         details=_cleaned({key: value for key, value in item.items() if key != kind.tags}),
         depends_on=links(graph, graph.depends_on.get(node, []), node),
         needed_by=links(graph, graph.needed_by.get(node, []), node),
+        related=links(graph, graph.related.get(node, []), node),
         unread=unread,
     )
 
