@@ -304,7 +304,7 @@ OPEN, STAGES = [method("NONE")], [{"stageName": "prod"}]
         ({}, [method("NONE", verb="OPTIONS"), method("AWS_IAM")], STAGES, "no"),
         ({}, [{"path": "/"}], STAGES, "no"),
         ({"endpointConfiguration": {"types": ["PRIVATE"]}}, OPEN, STAGES, "no"),
-        ({"disableExecuteApiEndpoint": True}, OPEN, STAGES, "unknown"),
+        ({"disableExecuteApiEndpoint": True}, OPEN, STAGES, "no"),
         ({"policy": policy("*")}, OPEN, STAGES, "yes"),
         ({"policy": policy({"AWS": OTHER})}, OPEN, STAGES, "other accounts"),
         ({"policy": json.dumps(policy({"AWS": OTHER}))[1:-1]}, OPEN, STAGES, "other accounts"),
@@ -321,7 +321,7 @@ def test_a_rest_api_is_public_where_a_deployed_method_asks_nobody(
     [
         ({}, [{"RouteKey": "GET /"}], "yes"),
         ({}, [{"RouteKey": "GET /", "AuthorizationType": "JWT"}], "no"),
-        ({"DisableExecuteApiEndpoint": True}, [{"RouteKey": "$default"}], "unknown"),
+        ({"DisableExecuteApiEndpoint": True}, [{"RouteKey": "$default"}], "no"),
         ({"ProtocolType": "WEBSOCKET"},
          [{"RouteKey": "$connect", "AuthorizationType": "AWS_IAM"}, {"RouteKey": "say"}], "no"),
         ({"ProtocolType": "WEBSOCKET"}, [{"RouteKey": "$connect"}], "yes"),
@@ -332,6 +332,46 @@ def test_an_http_api_is_public_where_a_route_asks_nobody(
     api: dict[str, Any], routes: list[dict[str, Any]], public: str
 ) -> None:
     assert judge_api(api, routes, STAGES)[0] == public
+
+
+def test_a_custom_domain_opens_an_api_whose_own_address_is_switched_off() -> None:
+    public, because = judge_api(
+        {"DisableExecuteApiEndpoint": True}, [{"RouteKey": "$default"}], STAGES, ["api.example.com"]
+    )
+    assert (public, "at api.example.com; its own address is switched off" in because) == (
+        "yes", True,
+    )  # fmt: skip
+
+
+async def test_the_custom_domains_of_an_api_without_its_own_address_are_read(
+    watched: Watched, served: dict[str, str], client_of: Any
+) -> None:
+    v2, v1 = client_of("apigatewayv2"), client_of("apigateway")
+    v2.update_api(ApiId=served["api"], DisableExecuteApiEndpoint=True)
+    asked = {"resource_id": f"apigatewayv2:api/{served['api']}"}
+    told = await watched.call("explain_resource", **asked)
+    assert (told["public"], "no custom domain" in told["public_because"]) == ("no", True)
+    v2.create_domain_name(DomainName="api.example.com")
+    v2.create_api_mapping(ApiId=served["api"], DomainName="api.example.com", Stage="$default")
+    told = await watched.call("explain_resource", **asked)
+    assert (told["public"], "at api.example.com" in told["public_because"]) == ("yes", True)
+    watched.sessions.refused["GetApiMappings"] = 0
+    told = await watched.call("explain_resource", **asked)
+    assert (told["public"], "GetApiMappings" in told["public_because"]) == ("unknown", True)
+    watched.sessions.refused.clear()
+
+    root = v1.get_resources(restApiId=served["rest"])["items"][0]["id"]
+    v1.put_method(
+        restApiId=served["rest"], resourceId=root, httpMethod="POST", authorizationType="NONE"
+    )
+    switch = {"op": "replace", "path": "/disableExecuteApiEndpoint", "value": "True"}
+    v1.update_rest_api(restApiId=served["rest"], patchOperations=[switch])
+    v1.create_domain_name(domainName="edge.example.com", certificateName="c")
+    v1.create_base_path_mapping(
+        domainName="edge.example.com", restApiId=served["rest"], stage="prod"
+    )
+    told = await watched.call("explain_resource", resource_id=served["rest"])
+    assert (told["public"], "at edge.example.com" in told["public_because"]) == ("yes", True)
 
 
 SIGNED = {"TrustedKeyGroups": {"Enabled": True}}

@@ -9,6 +9,7 @@ from tests.aws_devops.plans import DATABASE
 from opswright_aws_devops.review.components import costs
 from opswright_aws_devops.review.judgement import EVERY_RULE, judge, types_without_rule
 from opswright_aws_devops.review.resources import UNKNOWN, Change, Resource
+from opswright_aws_devops.review.rules import RULES
 
 EVERYONE = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}
 NARROWED = {**EVERYONE, "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}
@@ -252,3 +253,24 @@ def test_values_of_the_wrong_form_are_judged_without_a_crash(value: Any) -> None
     resources = [Resource(kind, kind, dict.fromkeys(NAMES, value)) for kind in sorted(kinds)]
     judge(resources, [Change("delete", resource, None) for resource in resources])
     costs(resources, {})
+
+
+@pytest.mark.parametrize(
+    ("rule", "type_", "source"),
+    [
+        ("imdsv1", "AWS::EC2::Instance", "FSBP EC2.8"),
+        ("imdsv1", "aws_launch_template", "FSBP EC2.170"),
+        ("imdsv1", "AWS::AutoScaling::LaunchConfiguration", "FSBP AutoScaling.3"),
+        ("database-unencrypted", "aws_db_instance", "FSBP RDS.3"),
+        ("database-unencrypted", "AWS::RDS::DBCluster", "FSBP RDS.27"),
+        ("database-unencrypted", "aws_docdb_cluster", "FSBP DocumentDB.1"),
+        ("database-unencrypted", "AWS::Neptune::DBCluster", "FSBP Neptune.1"),
+        ("database-unencrypted", "aws_redshift_cluster", "FSBP Redshift.10"),
+        ("database-public", "AWS::Redshift::Cluster", "FSBP Redshift.1"),
+        ("storage-unencrypted", "aws_elasticache_replication_group", "FSBP ElastiCache.4"),
+    ],
+)
+def test_a_finding_cites_the_control_of_its_own_type(rule: str, type_: str, source: str) -> None:
+    (found,) = [one for one in RULES if one.id == rule]
+    assert type_ in found.paths
+    assert found.finding(Resource("it", type_, {}), "FAIL").source == source

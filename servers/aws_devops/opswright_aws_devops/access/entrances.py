@@ -6,7 +6,7 @@ from typing import Any
 
 from opswright_aws_devops.access.resource_access import Exposure, few, judge
 
-_CLOSED_ENDPOINT = "its own address is switched off, and its custom domains were not read"
+_CLOSED_ENDPOINT = "its own address is switched off"
 
 
 def judge_rest_api(
@@ -14,8 +14,12 @@ def judge_rest_api(
     resources: Sequence[dict[str, Any]],
     stages: Sequence[Any],
     account_id: str,
+    domains: Sequence[str] = (),
 ) -> tuple[Exposure, str]:
     """Whether everyone may call a REST API: its endpoint, stages, policy, and methods together.
+
+    `domains` are the custom ones that lead to it from anywhere, which matter where its own address
+    is switched off.
 
     Source: "Controlling and managing access to REST APIs in API Gateway". A method without
     authorization is open to whom the API's policy admits, to all without a policy. Answers to
@@ -42,11 +46,15 @@ def judge_rest_api(
         for name, method in methods
         if method.get("authorizationType", "NONE") == "NONE" and not method.get("apiKeyRequired")
     ]
-    return _opened(opened, len(methods), is_closed=bool(api.get("disableExecuteApiEndpoint")))
+    is_closed = bool(api.get("disableExecuteApiEndpoint"))
+    return _opened(opened, len(methods), domains if is_closed else None)
 
 
 def judge_api(
-    api: dict[str, Any], routes: Sequence[dict[str, Any]], stages: Sequence[Any]
+    api: dict[str, Any],
+    routes: Sequence[dict[str, Any]],
+    stages: Sequence[Any],
+    domains: Sequence[str] = (),
 ) -> tuple[Exposure, str]:
     """The same for an HTTP or WebSocket API; a WebSocket API asks who calls as they connect.
 
@@ -61,16 +69,24 @@ def judge_api(
         for route in routes
         if route.get("AuthorizationType", "NONE") == "NONE" and not route.get("ApiKeyRequired")
     ]
-    return _opened(opened, len(routes), is_closed=bool(api.get("DisableExecuteApiEndpoint")))
+    is_closed = bool(api.get("DisableExecuteApiEndpoint"))
+    return _opened(opened, len(routes), domains if is_closed else None)
 
 
-def _opened(names: Sequence[str], of_all: int, *, is_closed: bool) -> tuple[Exposure, str]:
+def _opened(
+    names: Sequence[str], of_all: int, domains: Sequence[str] | None
+) -> tuple[Exposure, str]:
+    """`domains`: the only addresses that lead to it; None: it has one of its own."""
     if not of_all:
         return "no", "nothing can be called in it"
     if not names:
         return "no", "everything in it asks who calls, or for an API key"
     said = f"{few(names)} ask nobody who calls"
-    return ("unknown", f"{said}; {_CLOSED_ENDPOINT}") if is_closed else ("yes", said)
+    if domains is None:
+        return "yes", said
+    if not domains:
+        return "no", f"{_CLOSED_ENDPOINT}, and no custom domain leads to it from everywhere"
+    return "yes", f"{said}, at {few(domains)}; {_CLOSED_ENDPOINT}"
 
 
 def judge_distribution(item: dict[str, Any]) -> tuple[Exposure, str]:

@@ -1,7 +1,7 @@
 """What a review finds: by rule, with severity, where the rule is from, and how to mend it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,6 +48,8 @@ class Rule:
     holds: Callable[[Any], bool | None]
     unless: tuple[str, ...] = ()
     """Properties with which the rule does not apply: it follows another resource, say."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where it is from for some types of resource, in place of `source`."""
 
     def judge(self, resource: Resource) -> Verdict | None:
         """What it says of a resource; None where it does not apply."""
@@ -70,7 +72,7 @@ class Rule:
             resource=resource.address,
             problem=f"{self.problem}{f': {detail}' if detail else ''}",
             mend=self.mend,
-            source=self.source,
+            source=self.sources.get(resource.type, self.source),
         )
 
 

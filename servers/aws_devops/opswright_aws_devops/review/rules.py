@@ -66,13 +66,18 @@ def _heeds_balancer(group: Resource) -> Any:
     return UNKNOWN if UNKNOWN in behind else True
 
 
+def _cites(control: str, *types: str) -> dict[str, str]:
+    """Security Hub's control for some types of resource."""
+    return dict.fromkeys(types, f"{FSBP} {control}")
+
+
 _MEMBER = ("DBClusterIdentifier", "SourceDBInstanceIdentifier", "replicate_source_db")
 _RESTORED = (*_MEMBER, "DBSnapshotIdentifier", "snapshot_identifier")
 
 RULES: tuple[Rule, ...] = (
     Rule(
         "imdsv1", "security", "high", "Instance metadata answers without a session token (IMDSv1)",
-        "Set the metadata option HttpTokens to required", f"{FSBP} EC2.8, EC2.170",
+        "Set the metadata option HttpTokens to required", f"{FSBP} EC2.8",
         {
             "AWS::EC2::Instance": "MetadataOptions.HttpTokens",
             "AWS::EC2::LaunchTemplate": "LaunchTemplateData.MetadataOptions.HttpTokens",
@@ -82,6 +87,12 @@ RULES: tuple[Rule, ...] = (
             "aws_launch_configuration": "metadata_options.http_tokens",
         },
         _required, ("LaunchTemplate", "launch_template"),
+        {
+            **_cites("EC2.170", "AWS::EC2::LaunchTemplate", "aws_launch_template"),
+            **_cites(
+                "AutoScaling.3", "AWS::AutoScaling::LaunchConfiguration", "aws_launch_configuration"
+            ),
+        },
     ),
     Rule(
         "disk-unencrypted", "security", "medium", "Disk is not encrypted",
@@ -99,7 +110,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "database-unencrypted", "security", "high", "Database is not encrypted at rest",
         "Set StorageEncrypted (storage_encrypted) to true; it needs a new database later",
-        f"{FSBP} RDS.3, RDS.27",
+        f"{FSBP} RDS.3",
         {
             "AWS::RDS::DBInstance": "StorageEncrypted", "AWS::RDS::DBCluster": "StorageEncrypted",
             "AWS::DocDB::DBCluster": "StorageEncrypted", "aws_db_instance": "storage_encrypted",
@@ -108,10 +119,16 @@ RULES: tuple[Rule, ...] = (
             "AWS::Redshift::Cluster": "Encrypted", "aws_redshift_cluster": "encrypted",
         },
         _true, (*_RESTORED, "SnapshotIdentifier"),
+        {
+            **_cites("RDS.27", "AWS::RDS::DBCluster", "aws_rds_cluster"),
+            **_cites("DocumentDB.1", "AWS::DocDB::DBCluster", "aws_docdb_cluster"),
+            **_cites("Neptune.1", "AWS::Neptune::DBCluster", "aws_neptune_cluster"),
+            **_cites("Redshift.10", "AWS::Redshift::Cluster", "aws_redshift_cluster"),
+        },
     ),
     Rule(
         "database-public", "security", "critical", "Database has a public address",
-        "Set PubliclyAccessible (publicly_accessible) to false", f"{FSBP} RDS.2, Redshift.1",
+        "Set PubliclyAccessible (publicly_accessible) to false", f"{FSBP} RDS.2",
         {
             "AWS::RDS::DBInstance": "PubliclyAccessible", "aws_db_instance": "publicly_accessible",
             "aws_rds_cluster_instance": "publicly_accessible",
@@ -119,17 +136,22 @@ RULES: tuple[Rule, ...] = (
             "aws_redshift_cluster": "publicly_accessible",
         },
         _not_true,
+        sources=_cites("Redshift.1", "AWS::Redshift::Cluster", "aws_redshift_cluster"),
     ),
     Rule(
         "storage-unencrypted", "security", "medium", "File system or cache is not encrypted",
         "Set Encrypted (AtRestEncryptionEnabled for a cache) to true",
-        f"{FSBP} EFS.1, ElastiCache.4",
+        f"{FSBP} EFS.1",
         {
             "AWS::EFS::FileSystem": "Encrypted", "aws_efs_file_system": "encrypted",
             "AWS::ElastiCache::ReplicationGroup": "AtRestEncryptionEnabled",
             "aws_elasticache_replication_group": "at_rest_encryption_enabled",
         },
         _true,
+        sources=_cites(
+            "ElastiCache.4",
+            "AWS::ElastiCache::ReplicationGroup", "aws_elasticache_replication_group",
+        ),
     ),
     Rule(
         "bucket-public-acl", "security", "critical", "Bucket is given to everyone by its ACL",
