@@ -121,6 +121,29 @@ async def test_an_exported_application_is_applied_as_the_tools_build_it_and_dest
     assert inventory() == empty
 
 
+def _as_people_set_them(client_of: Callable[[str], Any]) -> None:
+    """Settings that are no default, of which none may be missed."""
+    elb = client_of("elbv2")
+    (group,) = elb.describe_target_groups()["TargetGroups"]
+    given = {"deregistration_delay.timeout_seconds": "30", "stickiness.enabled": "true",
+             "stickiness.type": "lb_cookie",
+             "stickiness.lb_cookie.duration_seconds": "600"}  # fmt: skip
+    elb.modify_target_group_attributes(
+        TargetGroupArn=group["TargetGroupArn"],
+        Attributes=[{"Key": key, "Value": value} for key, value in given.items()],
+    )
+    client_of("autoscaling").update_auto_scaling_group(
+        AutoScalingGroupName="shop", NewInstancesProtectedFromScaleIn=True
+    )
+    client_of("rds").modify_db_instance(
+        DBInstanceIdentifier="shop", MaxAllocatedStorage=200, EnablePerformanceInsights=True,
+        CloudwatchLogsExportConfiguration={"EnableLogTypes": ["postgresql"]},
+    )  # fmt: skip
+    client_of("lambda").put_function_concurrency(
+        FunctionName="blog-resize", ReservedConcurrentExecutions=5
+    )
+
+
 async def test_terraform_takes_over_what_exists_and_changes_nothing_of_it(
     agent: Agent, cloud: Sandbox, client_of: Callable[[str], Any], tmp_path: Path
 ) -> None:
@@ -132,6 +155,7 @@ async def test_terraform_takes_over_what_exists_and_changes_nothing_of_it(
     subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets(Filters=here)["Subnets"]]
     group = ec2.describe_security_groups(Filters=here)["SecurityGroups"][-1]["GroupId"]
     named = lay_services(client_of, vpc, subnets[:2], [group])
+    _as_people_set_them(client_of)
     chosen = {"vpc_id": vpc, "resource_ids": ["shop-releases-1", "shop", *named]}
     template = tmp_path / "all.yaml"
     told = await agent.call("export_resources", **chosen, path=str(template))

@@ -52,12 +52,34 @@ PARTS: list[tuple[str, dict[str, Any]]] = [
     (f"{ELB}::TargetGroup", {
         "Name": "a", "Protocol": "HTTP", "ProtocolVersion": "GRPC", "Port": 80, "VpcId": "vpc-1",
         "TargetType": "ip", "Matcher": {"GrpcCode": "0-5"}, "HealthCheckPort": "81"}),
+    (f"{ELB}::TargetGroup", {
+        "Name": "b", "Protocol": "HTTP", "Port": 80, "VpcId": "vpc-1", "TargetGroupAttributes": [
+            {"Key": "deregistration_delay.timeout_seconds", "Value": "30"},
+            {"Key": "slow_start.duration_seconds", "Value": "30"},
+            {"Key": "load_balancing.algorithm.type", "Value": "least_outstanding_requests"},
+            {"Key": "stickiness.enabled", "Value": "true"},
+            {"Key": "stickiness.type", "Value": "lb_cookie"},
+            {"Key": "stickiness.lb_cookie.duration_seconds", "Value": "60"}]}),
+    ("AWS::AutoScaling::AutoScalingGroup", {
+        "AutoScalingGroupName": "a", "MinSize": "1", "MaxSize": "2", "DesiredCapacity": "1",
+        "VPCZoneIdentifier": ["subnet-1"], "NewInstancesProtectedFromScaleIn": True,
+        "LaunchTemplate": {"LaunchTemplateId": "lt-1", "Version": "1"},
+        "MetricsCollection": [{"Granularity": "1Minute", "Metrics": ["GroupTotalInstances"]}],
+        "TerminationPolicies": ["OldestInstance"], "MaxInstanceLifetime": 604800}),
     (f"{ELB}::LoadBalancer", {
         "Name": "a", "Type": "application", "Scheme": "internal", "Subnets": ["subnet-1"],
         "LoadBalancerAttributes": [
             {"Key": "idle_timeout.timeout_seconds", "Value": "120"},
             {"Key": "deletion_protection.enabled", "Value": "true"},
-            {"Key": "routing.http2.enabled", "Value": "false"}]}),
+            {"Key": "routing.http2.enabled", "Value": "false"},
+            {"Key": "routing.http.preserve_host_header.enabled", "Value": "true"},
+            {"Key": "client_keep_alive.seconds", "Value": "600"},
+            {"Key": "routing.http.desync_mitigation_mode", "Value": "strictest"},
+            {"Key": "waf.fail_open.enabled", "Value": "true"},
+            {"Key": "routing.http.xff_header_processing.mode", "Value": "preserve"},
+            {"Key": "routing.http.xff_client_port.enabled", "Value": "true"},
+            {"Key": "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
+             "Value": "true"}]}),
     (f"{ELB}::Listener", {
         "LoadBalancerArn": ARN, "Port": 443, "Protocol": "HTTPS",
             "SslPolicy": "ELBSecurityPolicy-2016-08",
@@ -82,6 +104,7 @@ PARTS: list[tuple[str, dict[str, Any]]] = [
         "KmsKeyArn": KEY, "Architectures": ["arm64"]}),
     ("AWS::Lambda::Function", {
         "FunctionName": "b", "Role": ROLE, "PackageType": "Image",
+        "ReservedConcurrentExecutions": 5,
         "Code": {"ImageUri": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/b:1"}}),
     ("AWS::ECS::Cluster", {
         "ClusterName": "a", "CapacityProviders": ["FARGATE", "FARGATE_SPOT"],
@@ -154,7 +177,10 @@ PARTS: list[tuple[str, dict[str, Any]]] = [
         "DBInstanceIdentifier": "b", "Engine": "mysql", "EngineVersion": "8.4.5",
         "DBInstanceClass": "db.t4g.micro", "AllocatedStorage": "20", "MasterUsername": "admin",
         "MasterUserPassword": SECRET, "EnableIAMDatabaseAuthentication": True, "KmsKeyId": KEY,
-        "LicenseModel": "general-public-license", "StorageEncrypted": True}),
+        "LicenseModel": "general-public-license", "StorageEncrypted": True,
+        "MaxAllocatedStorage": 100, "MonitoringInterval": 60, "MonitoringRoleArn": ROLE,
+        "EnablePerformanceInsights": True, "PerformanceInsightsRetentionPeriod": 7,
+        "EnableCloudwatchLogsExports": ["error"]}),
     ("AWS::DynamoDB::Table", {
         "TableName": "a", "BillingMode": "PROVISIONED", "TableClass": "STANDARD_INFREQUENT_ACCESS",
         "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
@@ -193,7 +219,8 @@ PARTS: list[tuple[str, dict[str, Any]]] = [
         "RetentionInDays": 7}),
     ("AWS::EC2::Instance", {
         "ImageId": "ami-12345678", "InstanceType": "t3.micro", "SubnetId": "subnet-1",
-        "IamInstanceProfile": "a", "KeyName": "k", "EbsOptimized": True,
+        "IamInstanceProfile": "a", "KeyName": "k", "EbsOptimized": True, "Monitoring": True,
+        "SourceDestCheck": False, "DisableApiTermination": True,
         "MetadataOptions": {"HttpTokens": "required"}, "SecurityGroupIds": ["sg-1"]}),
     ("AWS::EC2::Subnet", {
         "VpcId": "vpc-1", "CidrBlock": "10.0.0.0/24", "MapPublicIpOnLaunch": True,

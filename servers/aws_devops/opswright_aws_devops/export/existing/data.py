@@ -62,6 +62,8 @@ def database(it: Parts, item: dict[str, Any]) -> None:
         return
     managed = bool(item.get("MasterUserSecret"))
     password = Parameter(f"{name} master password", None, is_secret=True)
+    observed = bool(item.get("PerformanceInsightsEnabled"))
+    limit = item.get("MaxAllocatedStorage") or 0
     group = item.get("DBSubnetGroup", {}).get("DBSubnetGroupName")
     it.add(
         "RDS::DBInstance",
@@ -72,6 +74,14 @@ def database(it: Parts, item: dict[str, Any]) -> None:
             "EngineVersion": item.get("EngineVersion"),
             "KmsKeyId": key if (key := str(item.get("KmsKeyId"))).startswith("arn:") else None,
             "AllocatedStorage": str(item["AllocatedStorage"]),
+            "MaxAllocatedStorage": limit if limit > item["AllocatedStorage"] else None,
+            "MonitoringInterval": item.get("MonitoringInterval") or None,
+            "MonitoringRoleArn": item.get("MonitoringRoleArn"),
+            "EnablePerformanceInsights": observed or None,
+            "PerformanceInsightsRetentionPeriod": item.get("PerformanceInsightsRetentionPeriod")
+            if observed
+            else None,
+            "EnableCloudwatchLogsExports": item.get("EnabledCloudwatchLogsExports"),
             "VPCSecurityGroups": [g["VpcSecurityGroupId"] for g in item["VpcSecurityGroups"]],
             "DBSubnetGroupName": Named("RDS::DBSubnetGroup", group) if group else None,
             **({"ManageMasterUserPassword": True} if managed else {"MasterUserPassword": password}),

@@ -31,6 +31,7 @@ def function(it: Parts, item: dict[str, Any]) -> None:
     vpc = item.get("VpcConfig") or {}
     tracing, storage = item.get("TracingConfig", {}), item.get("EphemeralStorage", {})
     logging = item.get("LoggingConfig", {})
+    limit = it.a.client("lambda").get_function_concurrency(FunctionName=name)
     it.add(
         "Lambda::Function",
         name,
@@ -45,6 +46,7 @@ def function(it: Parts, item: dict[str, Any]) -> None:
             "VpcConfig": {key: vpc[key] for key in ("SubnetIds", "SecurityGroupIds")}
             if vpc.get("SubnetIds")
             else None,
+            "ReservedConcurrentExecutions": limit.get("ReservedConcurrentExecutions"),
             "DeadLetterConfig": item.get("DeadLetterConfig"),
             "TracingConfig": tracing if tracing.get("Mode") == "Active" else None,
             "EphemeralStorage": storage if storage.get("Size", 512) != 512 else None,
@@ -60,7 +62,7 @@ def function(it: Parts, item: dict[str, Any]) -> None:
         )
     if variables:
         it.leave_out(name, "the values of its environment, which may hold secrets")
-    it.leave_out(name, "its triggers, permissions, aliases, URL and reserved concurrency")
+    it.leave_out(name, "its triggers, permissions, aliases and URL")
 
 
 def _code(it: Parts, item: dict[str, Any]) -> dict[str, Any]:

@@ -13,13 +13,28 @@ _TARGET_GROUP = (
 )  # fmt: skip
 _AS_MADE = {"HealthCheckPort": "traffic-port", "ProtocolVersion": "HTTP1",
             "Matcher": {"HttpCode": "200"}}  # fmt: skip
+_TARGET_GROUP_AS_MADE = {
+    "deregistration_delay.timeout_seconds": "300", "slow_start.duration_seconds": "0",
+    "stickiness.enabled": "false", "load_balancing.algorithm.type": "round_robin",
+}  # fmt: skip
+_BALANCER_AS_MADE = {
+    "idle_timeout.timeout_seconds": "60", "deletion_protection.enabled": "false",
+    "routing.http2.enabled": "true", "routing.http.drop_invalid_header_fields.enabled": "false",
+    "routing.http.preserve_host_header.enabled": "false", "client_keep_alive.seconds": "3600",
+    "routing.http.desync_mitigation_mode": "defensive", "waf.fail_open.enabled": "false",
+    "routing.http.xff_header_processing.mode": "append",
+    "routing.http.xff_client_port.enabled": "false",
+    "routing.http.x_amzn_tls_version_and_cipher_suite.enabled": "false",
+}  # fmt: skip
+_STICKY = ("stickiness.enabled", "stickiness.type", "stickiness.lb_cookie.duration_seconds")
 _DATA = (
     "ImageId", "InstanceType", "IamInstanceProfile", "SecurityGroupIds", "MetadataOptions",
     "BlockDeviceMappings", "TagSpecifications", "EbsOptimized", "Monitoring", "KeyName",
     "NetworkInterfaces",
 )  # fmt: skip
 _GROUP = ("HealthCheckType", "HealthCheckGracePeriod", "DefaultInstanceWarmup", "DefaultCooldown",
-          "TerminationPolicies", "CapacityRebalance", "MaxInstanceLifetime")  # fmt: skip
+          "TerminationPolicies", "CapacityRebalance", "MaxInstanceLifetime",
+          "NewInstancesProtectedFromScaleIn")  # fmt: skip
 _GROUP_AS_MADE = {
     "DefaultCooldown": 300, "TerminationPolicies": ["Default"], "HealthCheckType": "EC2",
     "CapacityRebalance": False,
@@ -32,10 +47,23 @@ def target_group(it: Parts, item: dict[str, Any]) -> None:
     own = {
         key: item[key] for key in _TARGET_GROUP if key in item and item[key] != _AS_MADE.get(key)
     }
+    attributes = it.a.client("elbv2").describe_target_group_attributes(TargetGroupArn=arn)
+    told = {x["Key"]: x["Value"] for x in attributes["Attributes"]}
+    kept = {key: told[key] for key, usual in _TARGET_GROUP_AS_MADE.items()
+            if told.get(key, usual) != usual}  # fmt: skip
+    if "stickiness.enabled" in kept:
+        kept |= {key: told[key] for key in _STICKY if key in told}
+        if told.get("stickiness.type") == "app_cookie":
+            it.leave_out(name, "the name and duration of its application's cookie")
     it.add(
         "ElasticLoadBalancingV2::TargetGroup",
         name,
-        {"Name": name, **own, "Tags": own_tags(item.get("Tags"))},
+        {
+            "Name": name,
+            **own,
+            "TargetGroupAttributes": [{"Key": key, "Value": kept[key]} for key in kept],
+            "Tags": own_tags(item.get("Tags")),
+        },
         ids={"TargetGroupArn": arn},
     )
 
@@ -44,17 +72,11 @@ def load_balancer(it: Parts, item: dict[str, Any]) -> None:
     """A load balancer with its listeners; rules beside the default are told as left out."""
     elb, arn, name = it.a.client("elbv2"), item["LoadBalancerArn"], item["LoadBalancerName"]
     attributes = elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
-    wanted = {
-        "routing.http.drop_invalid_header_fields.enabled", "idle_timeout.timeout_seconds",
-        "deletion_protection.enabled", "routing.http2.enabled",
-    }  # fmt: skip
-    as_made = {"60", "false"}
     set_ = [
         {"Key": x["Key"], "Value": x["Value"]}
         for x in attributes
-        if x["Key"] in wanted and x["Value"].lower() not in as_made
-        and (x["Key"], x["Value"]) != ("routing.http2.enabled", "true")
-    ]  # fmt: skip
+        if x["Value"].lower() != _BALANCER_AS_MADE.get(x["Key"], x["Value"].lower())
+    ]
     it.add(
         "ElasticLoadBalancingV2::LoadBalancer",
         name,
@@ -211,6 +233,10 @@ def auto_scaling_group(it: Parts, item: dict[str, Any]) -> None:
         it.leave_out(name, "it starts from a launch configuration, an instance or a mixed policy")
         return
     own = {k: item[k] for k in _GROUP if item.get(k) and item[k] != _GROUP_AS_MADE.get(k)}
+    metrics = sorted(metric["Metric"] for metric in item.get("EnabledMetrics", []))
+    if processes := item.get("SuspendedProcesses"):
+        suspended = ", ".join(process["ProcessName"] for process in processes)
+        it.leave_out(name, f"that its processes {suspended} are suspended")
     it.add(
         "AutoScaling::AutoScalingGroup",
         name,
@@ -230,6 +256,9 @@ def auto_scaling_group(it: Parts, item: dict[str, Any]) -> None:
                 ),
             },
             **own,
+            "MetricsCollection": [{"Granularity": "1Minute", "Metrics": metrics}]
+            if metrics
+            else None,
             "Tags": [
                 {**tag, "PropagateAtLaunch": bool(given.get("PropagateAtLaunch"))}
                 for given in item.get("Tags", [])
@@ -270,6 +299,9 @@ def instance(it: Parts, item: dict[str, Any]) -> None:
     profile = item.get("IamInstanceProfile", {}).get("Arn", "").rpartition("/")[2]
     options = item.get("MetadataOptions", {})
     required = options.get("HttpTokens") == "required"
+    protected = it.a.client("ec2").describe_instance_attribute(
+        InstanceId=instance_id, Attribute="disableApiTermination"
+    )["DisableApiTermination"]["Value"]
     it.add(
         "EC2::Instance",
         name_of(item, instance_id),
@@ -282,6 +314,9 @@ def instance(it: Parts, item: dict[str, Any]) -> None:
             "KeyName": item.get("KeyName"),
             "EbsOptimized": item.get("EbsOptimized") or None,
             "MetadataOptions": {"HttpTokens": "required"} if required else None,
+            "Monitoring": item.get("Monitoring", {}).get("State") == "enabled" or None,
+            "SourceDestCheck": None if item.get("SourceDestCheck", True) else False,
+            "DisableApiTermination": protected or None,
             "Tags": own_tags(item.get("Tags")),
         },
         ids={"InstanceId": instance_id},

@@ -7,8 +7,9 @@ from opswright_aws_devops.export.script.building import TAG, Building, or_none
 
 
 def instance(
-    it: Building, key: str, *, IamInstanceProfile: str = "", Tags: Any = (), **own: Any
-) -> dict[str, Any]:
+    it: Building, key: str, *, IamInstanceProfile: str = "", Tags: Any = (),
+    Monitoring: bool = False, SourceDestCheck: bool = True, **own: Any,
+) -> dict[str, Any]:  # fmt: skip
     """A server that runs. A profile made a moment ago is not known at once: it is asked again."""
     ec2 = it.client("ec2")
     tags = it.tags(key, list(Tags))
@@ -16,6 +17,8 @@ def instance(
         {"Name": f"tag:{TAG}", "Values": [f"{it.name}/{key}"]},
         {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
     ]
+    if Monitoring:
+        own["Monitoring"] = {"Enabled": True}
     if IamInstanceProfile:
         own["IamInstanceProfile"] = {"Name": IamInstanceProfile}
 
@@ -38,4 +41,7 @@ def instance(
 
     made = it.part(key, "instance", find, create)
     it.wait("ec2", "instance_running", InstanceIds=[made["InstanceId"]])
+    if not SourceDestCheck:
+        which = {"InstanceId": made["InstanceId"], "SourceDestCheck": {"Value": False}}
+        it.setting(ec2.modify_instance_attribute, **which)
     return made

@@ -15,8 +15,9 @@ def tags_of_elb(it: Building, arn: str) -> list[dict[str, str]]:
 
 
 def target_group(
-    it: Building, key: str, *, Name: str, Tags: Any = (), **own: Any
-) -> dict[str, Any]:
+    it: Building, key: str, *, Name: str, Tags: Any = (), TargetGroupAttributes: Any = (),
+    **own: Any,
+) -> dict[str, Any]:  # fmt: skip
     """A target group."""
     elb = it.client("elbv2")
 
@@ -33,7 +34,14 @@ def target_group(
         group: dict[str, Any] = made["TargetGroups"][0]
         return group
 
-    return it.part(key, "target group", find, create)
+    made = it.part(key, "target group", find, create)
+    if TargetGroupAttributes:
+        it.setting(
+            elb.modify_target_group_attributes,
+            TargetGroupArn=made["TargetGroupArn"],
+            Attributes=TargetGroupAttributes,
+        )
+    return made
 
 
 def load_balancer(
@@ -184,7 +192,7 @@ def launch_template(
 
 def auto_scaling_group(
     it: Building, key: str, *, AutoScalingGroupName: str, Tags: Any = (), VPCZoneIdentifier: Any,
-    MinSize: str, MaxSize: str, DesiredCapacity: str, **own: Any,
+    MinSize: str, MaxSize: str, DesiredCapacity: str, MetricsCollection: Any = (), **own: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """An auto-scaling group; it is not waited for until its instances are in service."""
     asg, which = it.client("autoscaling"), {"AutoScalingGroupName": AutoScalingGroupName}
@@ -218,7 +226,10 @@ def auto_scaling_group(
                 time.sleep(5)
         return which
 
-    return it.part(key, "auto-scaling group", find, create)
+    made = it.part(key, "auto-scaling group", find, create)
+    for collected in MetricsCollection:
+        it.setting(asg.enable_metrics_collection, **which, **collected)
+    return made
 
 
 def scaling_policy(

@@ -130,6 +130,8 @@ KINDS = {
             "PreferredMaintenanceWindow": "maintenance_window",
             "PreferredBackupWindow": "backup_window",
             "EnableIAMDatabaseAuthentication": "iam_database_authentication_enabled",
+            "EnablePerformanceInsights": "performance_insights_enabled",
+            "EnableCloudwatchLogsExports": "enabled_cloudwatch_logs_exports",
         },
         "{DBInstanceIdentifier}",
         _database,

@@ -20,6 +20,25 @@ _ATTRIBUTES = {
     "idle_timeout.timeout_seconds": "idle_timeout",
     "deletion_protection.enabled": "enable_deletion_protection",
     "routing.http2.enabled": "enable_http2",
+    "routing.http.preserve_host_header.enabled": "preserve_host_header",
+    "client_keep_alive.seconds": "client_keep_alive",
+    "routing.http.desync_mitigation_mode": "desync_mitigation_mode",
+    "waf.fail_open.enabled": "enable_waf_fail_open",
+    "routing.http.xff_header_processing.mode": "xff_header_processing_mode",
+    "routing.http.xff_client_port.enabled": "enable_xff_client_port",
+    "routing.http.x_amzn_tls_version_and_cipher_suite.enabled": (
+        "enable_tls_version_and_cipher_suite_headers"
+    ),
+}
+_OF_TARGETS = {
+    "deregistration_delay.timeout_seconds": "deregistration_delay",
+    "slow_start.duration_seconds": "slow_start",
+    "load_balancing.algorithm.type": "load_balancing_algorithm_type",
+}
+_STICKINESS = {
+    "stickiness.enabled": "enabled",
+    "stickiness.type": "type",
+    "stickiness.lb_cookie.duration_seconds": "cookie_duration",
 }
 
 
@@ -37,16 +56,22 @@ def _target_group(draft: Draft) -> None:
         check["matcher"] = matcher.get("HttpCode") or matcher["GrpcCode"]
     if check:
         draft.body["health_check"] = Block(check)
+    given = {one["Key"]: _plain(one["Value"]) for one in draft.take("TargetGroupAttributes", [])}
+    draft.body |= {_OF_TARGETS[key]: given[key] for key in given.keys() & _OF_TARGETS.keys()}
+    if sticky := {new: given[old] for old, new in _STICKINESS.items() if old in given}:
+        draft.body["stickiness"] = Block(sticky)
+
+
+def _plain(value: str) -> Value:
+    """An attribute's text as a number or a truth where it is one."""
+    return int(value) if value.isdigit() else {"true": True, "false": False}.get(value, value)
 
 
 def _load_balancer(draft: Draft) -> None:
     if scheme := draft.take("Scheme"):
         draft.body["internal"] = scheme == "internal"
     for attribute in draft.take("LoadBalancerAttributes", []):
-        value = attribute["Value"]
-        draft.body[_ATTRIBUTES[attribute["Key"]]] = (
-            int(value) if value.isdigit() else value == "true"
-        )
+        draft.body[_ATTRIBUTES[attribute["Key"]]] = _plain(attribute["Value"])
 
 
 def _listener(draft: Draft) -> None:
@@ -137,6 +162,8 @@ def _auto_scaling_group(draft: Draft) -> None:
     for size in ("MinSize", "MaxSize", "DesiredCapacity"):
         draft.rest[size] = int(draft.rest[size])
     draft.body["tag"] = [generic(tag) for tag in draft.take("Tags", [])]
+    for collected in draft.take("MetricsCollection", []):
+        draft.body["enabled_metrics"] = collected["Metrics"]
     draft.ignored = ("desired_capacity",)
     if draft.exists:
         draft.ignored = (*draft.ignored, *_OF_TERRAFORM_ALONE)
@@ -196,7 +223,11 @@ KINDS = {
     "AWS::AutoScaling::AutoScalingGroup": Kind(
         "aws_autoscaling_group",
         {"AutoScalingGroupName": "name"},
-        {"AutoScalingGroupName": "name", "TargetGroupARNs": "target_group_arns"},
+        {
+            "AutoScalingGroupName": "name",
+            "TargetGroupARNs": "target_group_arns",
+            "NewInstancesProtectedFromScaleIn": "protect_from_scale_in",
+        },
         "{AutoScalingGroupName}",
         _auto_scaling_group,
     ),
