@@ -1,9 +1,14 @@
 """Removing what is in use: what is in the way or lost is told before anything is removed."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from fastmcp import Client
 from tests.aws_devops.conftest import Agent, Watched
+
+from opswright_aws_devops.server import create_server
+from opswright_core.settings import Settings
 
 Clients = Callable[[str], Any]
 
@@ -69,7 +74,7 @@ async def test_an_undo_that_may_not_look_into_a_network_says_so(watched: Watched
 
 
 async def test_the_undo_of_a_bucket_says_how_much_is_lost_with_it(
-    agent: Agent, client_of: Clients
+    agent: Agent, client_of: Clients, settings: Settings
 ) -> None:
     made = await agent.call("create_bucket", name="shop-logs")
     asked = {"change_id": made["change_id"]}
@@ -85,6 +90,12 @@ async def test_the_undo_of_a_bucket_says_how_much_is_lost_with_it(
     assert change["warnings"] == [lost]
     report = await agent.call("preview_teardown", application="shop-logs")
     assert report["changes"][0]["warnings"] == [lost]
+    careful = create_server(dataclasses.replace(settings, approvals="token"))
+    async with Client(careful) as client:
+        task = {"task": "tear down the application named shop-logs"}
+        asked_for = (await client.call_tool("handle_task", task)).structured_content
+    assert asked_for["status"] == "needs_approval"
+    assert lost in asked_for["summary"]
 
 
 async def test_an_object_that_s3_keeps_stops_the_undo_of_its_bucket_and_is_named(

@@ -92,7 +92,7 @@ def _in_words(preview: dict[str, Any]) -> str:
     """The plan: each change with its steps, in order, and what stays."""
     said = [
         f"{number}. {change['change_id']} {change['summary']} ({change['region']}): "
-        f"{'; '.join(change['steps'])}."
+        f"{'; '.join(change['steps'])}." + "".join(f" {warning}" for warning in change["warnings"])
         for number, change in enumerate(preview["changes"], 1)
     ]
     if preview["not_ours"]:
