@@ -78,7 +78,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "create_bucket": {"name": "blog-files"},
     "configure_bucket": {
         "bucket": "shop-files", "ia_after_days": 30, "log_bucket": "shop-logs", "kms_key": "KEY",
-        "versioned": True, "block_public_access": True,
+        "versioned": True, "block_public_access": True, "noncurrent_days": 30,
     },
     "create_static_website": {"name": "blog-site"},
     "deploy_website": {"folder": "SITE", "bucket": "shop-site"},

@@ -2,14 +2,22 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from fastmcp import Client
+from tests.aws_devops.answering import AnsweringSessions
+from tests.aws_devops.conftest import Watched
+from tests.aws_devops.test_roll_outs import approved
 
+from opswright_aws_devops.buckets.lifecycle import old_versions, sooner, transitions
 from opswright_aws_devops.buckets.protection import PRIVATE
-from opswright_aws_devops.buckets.settings import BucketSettings, transitions
+from opswright_aws_devops.buckets.settings import BucketSettings
 from opswright_aws_devops.lookup import if_exists
+from opswright_aws_devops.server import create_server
 from opswright_aws_devops.tools.bucket_options import Wanted, judge_options
+from opswright_core.settings import Settings
 
 Clients = Callable[[str], Any]
 THEIRS = {
@@ -219,11 +227,81 @@ async def test_versioning_is_suspended_where_that_is_said_and_its_undo_enables_i
     assert protection() == ["Enabled", PRIVATE]
 
 
+async def test_old_versions_go_and_s3s_own_keys_come_back_and_all_is_given_back(
+    agent: Any, buckets: str, options: Any
+) -> None:
+    await agent.call("configure_bucket", bucket="shop-files", kms_key=buckets, ia_after_days=30)
+    before = options()
+    asked = {"bucket": "shop-files", "kms_key": "AES256", "noncurrent_days": 30}
+    plan = (await agent.call("configure_bucket", dry_run=True, **asked))["plan"]
+    said = " ".join(plan["warnings"])
+    assert "no key policy guards it" in said
+    assert "give versioned too" in said
+    change = await agent.call("configure_bucket", **asked)
+    now = options()
+    (encryption,) = now["encryption"]
+    assert encryption["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert [rule["ID"] for rule in now["rules"]] == [
+        "theirs", "opswright-storage-classes", "opswright-old-versions",
+    ]  # fmt: skip
+    assert now["rules"][2]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert (change["outputs"]["kms_key"], change["outputs"]["noncurrent_days"]) == (None, 30)
+    assert {c["verdict"] for c in change["checks"]} == {"PASS"}
+    assert (await agent.call("configure_bucket", **asked))["reused"]
+    undone = await agent.call("undo_change", change_id=change["change_id"])
+    assert {c["verdict"] for c in undone["checks"]} == {"PASS"}
+    assert options() == before
+
+
+def test_the_rule_that_deletes_old_versions_first_is_told() -> None:
+    def expiring(days: int, prefix: str = "", status: str = "Enabled") -> dict[str, Any]:
+        rule = {**old_versions(days), "ID": "tidy", "Status": status}
+        return {**rule, "Filter": {"Prefix": prefix}}
+
+    rules = [expiring(7), expiring(40), expiring(1, "tmp/"), expiring(2, status="Disabled"), THEIRS]
+    assert sooner({"Rules": [*rules, old_versions(3)]}, 30) == ["tidy after 7 days"]
+    assert sooner(None, 30) == []
+
+
+async def test_plain_http_is_refused_beside_what_others_allow_until_it_is_undone(
+    settings: Settings, buckets: str, client_of: Clients
+) -> None:
+    server = create_server(replace(settings, approvals="token"))
+    sessions = AnsweringSessions(is_real=True)
+    server.opswright_runtime.aws_sessions = sessions  # type: ignore[attr-defined]
+    s3, asked = client_of("s3"), {"bucket": "shop-logs", "tls_only": True}
+    async with Client(server) as client:
+        watched = Watched(client, sessions=sessions)
+        change = await approved(watched, "configure_bucket", **asked)
+        assert change["status"] == "done"
+        assert {c["verdict"] for c in change["checks"]} == {"PASS"}, change["checks"]
+        theirs, ours = json.loads(s3.get_bucket_policy(Bucket="shop-logs")["Policy"])["Statement"]
+        assert [theirs] == POLICY["Statement"]
+        assert (ours["Effect"], ours["Principal"], ours["Action"]) == ("Deny", "*", "s3:*")
+        assert ours["Resource"] == ["arn:aws:s3:::shop-logs", "arn:aws:s3:::shop-logs/*"]
+        assert ours["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        assert (await watched.call("configure_bucket", **asked))["reused"]
+        await approved(watched, "undo_change", change_id=change["change_id"])
+    assert json.loads(s3.get_bucket_policy(Bucket="shop-logs")["Policy"]) == POLICY
+
+
+async def test_an_emulator_that_speaks_plain_http_is_not_said_to_refuse_it(
+    agent: Any, buckets: str, options: Any
+) -> None:
+    before = options()
+    change = await agent.call("configure_bucket", bucket="shop-logs", tls_only=True)
+    assert {c["name"]: c["verdict"] for c in change["checks"]} == {
+        "Plain HTTP is refused": "UNKNOWN"
+    }
+    assert "is left out" in " ".join(change["plan"]["warnings"])
+    assert options() == before
+
+
 def test_options_that_were_changed_by_hand_fail() -> None:
     wanted = Wanted(
-        rule=transitions("", 30, None, "GLACIER"), log_bucket="shop-logs", key_arn="arn:key",
-        versioned=True, closed=True,
+        rule=transitions("", 30, None, "GLACIER"), log_bucket="shop-logs", encryption="arn:key",
+        versioned=True, closed=True, noncurrent_days=9, tls_only=True,
     )  # fmt: skip
     now = BucketSettings(lifecycle=None, logging=None, encryption=None)
-    checks = judge_options("shop-files", wanted, now, allowed=False)
-    assert [c.verdict for c in checks] == ["FAIL"] * 6
+    checks = judge_options("shop-files", wanted, now, allowed=False, refuses=False)
+    assert [c.verdict for c in checks] == ["FAIL"] * 8

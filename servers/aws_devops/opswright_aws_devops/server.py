@@ -7,8 +7,8 @@ from fastmcp import FastMCP
 
 from opswright_aws_devops.access.queue_policies import REMOVE_STATEMENT, StatementUndo
 from opswright_aws_devops.api import policy
+from opswright_aws_devops.buckets.lifecycle import RESTORE_RULE, RuleUndo
 from opswright_aws_devops.buckets.policies import REMOVE_BUCKET_STATEMENT, BucketStatementUndo
-from opswright_aws_devops.buckets.settings import RESTORE_RULE, RuleUndo
 from opswright_aws_devops.cloudformation.recreation import CREATE_AGAIN, StackRecreation
 from opswright_aws_devops.cloudformation.stacks import RETURN_STACK
 from opswright_aws_devops.cloudformation.undo import StackUndo

@@ -1,12 +1,15 @@
-"""What protects a bucket that exists: old versions are kept, the public is kept out."""
+"""What protects a bucket that exists: old versions are kept, the public and plain HTTP kept out."""
 
+import json
 from typing import Any
 
+from opswright_aws_devops.buckets.policies import add_statement, load_policy
 from opswright_aws_devops.buckets.settings import BucketSettings
 from opswright_aws_devops.differences import literal
 from opswright_aws_devops.steps import send
 from opswright_core.aws import Aws, AwsTarget
 from opswright_core.changes import ResourceRef
+from opswright_core.policy_documents import tls_only
 from opswright_core.recorder import Recorder
 from opswright_core.undo import aws_undo
 
@@ -106,3 +109,21 @@ def protect(
             ],
             resource=touched,
         )  # fmt: skip
+
+
+def _refusal(a: Aws, bucket: str) -> dict[str, Any]:
+    """The statement that refuses what does not come over TLS; its Sid is this tool's own."""
+    arn = f"arn:{a.partition}:s3:::{bucket}"
+    return {**tls_only("s3:*", [arn, f"{arn}/*"]), "Sid": "OpswrightTlsOnly"}
+
+
+def refuses_plain_http(a: Aws, bucket: str) -> bool:
+    """Whether a bucket's policy refuses what does not come over TLS, by whatever name."""
+    wanted = {k: v for k, v in _refusal(a, bucket).items() if k != "Sid"}
+    statements = json.loads(load_policy(a, bucket) or "{}").get("Statement", [])
+    return any({k: v for k, v in s.items() if k != "Sid"} == wanted for s in statements)
+
+
+def refuse_plain_http(a: Aws, rec: Recorder, bucket: str, target: AwsTarget) -> None:
+    """Refuse what does not come over TLS, until the change is undone."""
+    add_statement(a, rec, bucket, _refusal(a, bucket), "TLS be demanded of every request", target)

@@ -4,20 +4,31 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from opswright_aws_devops.buckets.policies import add_statement, has_statement
-from opswright_aws_devops.buckets.protection import PRIVATE, planned, protect
-from opswright_aws_devops.buckets.settings import (
+from opswright_aws_devops.buckets.encryption import (
+    OWN_KEYS,
+    encrypt,
+    encrypts_so,
+    find_key,
+    planned_encryption,
+)
+from opswright_aws_devops.buckets.lifecycle import (
     LEAST_IA_DAYS,
     ArchiveClass,
-    BucketSettings,
-    load_settings,
-    log_statement,
-    put_rule,
-    restore_rule,
+    old_versions,
     same_rule,
+    set_rule,
+    sooner,
     transitions,
 )
-from opswright_aws_devops.lookup import must_exist
+from opswright_aws_devops.buckets.policies import add_statement, has_statement
+from opswright_aws_devops.buckets.protection import (
+    PRIVATE,
+    planned,
+    protect,
+    refuse_plain_http,
+    refuses_plain_http,
+)
+from opswright_aws_devops.buckets.settings import BucketSettings, load_settings, log_statement
 from opswright_aws_devops.steps import send
 from opswright_aws_devops.tools.buckets import BUCKET, owned_tags
 from opswright_core.aws import HERE, Aws, AwsTarget, Target
@@ -27,7 +38,7 @@ from opswright_core.recorder import Recorder
 from opswright_core.runtime import aws
 from opswright_core.tools import write_tool
 from opswright_core.undo import UndoStep, aws_undo
-from opswright_core.verdicts import Check, check
+from opswright_core.verdicts import Check, Unread, check
 
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 Days = Annotated[int, Field(ge=1, le=3650)]
@@ -40,6 +51,7 @@ class BucketOptions(BaseModel):
     transitions: list[str] = Field(description="Like STANDARD_IA after 30 days")
     log_bucket: str | None
     kms_key: str | None
+    noncurrent_days: int | None = Field(description="Old versions are kept, by this tool's rule")
     versioned: bool
     public_access_blocked: bool
 
@@ -49,10 +61,14 @@ class Wanted(BaseModel):
 
     rule: dict[str, Any] | None
     log_bucket: str | None
-    key_arn: str | None
+    encryption: str | None
+    """The ARN of a KMS key, or OWN_KEYS."""
     versioned: bool | None = None
     closed: bool = False
     """Closed to the public; False leaves it as it is."""
+    noncurrent_days: int | None = None
+    tls_only: bool = False
+    """Plain HTTP refused; False leaves it as it is."""
 
     def logs_so(self, bucket: str, now: BucketSettings) -> bool:
         """Whether the access is logged as asked for."""
@@ -76,32 +92,36 @@ def configure_bucket(
         BucketName | None, Field(description="Bucket that takes the access log")
     ] = None,
     kms_key: Annotated[
-        str | None, Field(description="Id, ARN or alias; encrypts new objects", max_length=400)
+        str | None,
+        Field(description="Id, ARN or alias; AES256: S3's own keys", max_length=400),
     ] = None,
     versioned: Annotated[
         bool | None, Field(description="Keep old versions; false suspends")
     ] = None,
+    noncurrent_days: Annotated[Days | None, Field(description="Then old versions go")] = None,
     block_public_access: Annotated[
         bool, Field(description="Close it to the public; false leaves it as it is")
     ] = False,
+    tls_only: Annotated[bool, Field(description="Refuse plain HTTP; false leaves it")] = False,
     target: Target = HERE,
 ) -> Work[BucketOptions]:
     """Set a bucket's storage classes by age, server access log and KMS key; the rest stays."""
-    if versioned is None and not block_public_access:
-        _require_one(ia_after_days, archive_after_days, log_bucket, kms_key)
+    if versioned is None and not (block_public_access or tls_only):
+        _require_one(ia_after_days, archive_after_days, log_bucket, kms_key, noncurrent_days)
     _require_sense(bucket, ia_after_days, archive_after_days, log_bucket)
     a = aws(target)
     ages = ia_after_days is not None or archive_after_days is not None
     rule = transitions(prefix, ia_after_days, archive_after_days, archive_class) if ages else None
 
     def wanted() -> Wanted:
-        key_arn = _key_arn(a, kms_key) if kms_key else None
         return Wanted(
             rule=rule,
             log_bucket=log_bucket,
-            key_arn=key_arn,
+            encryption=find_key(a, kms_key) if kms_key and kms_key != OWN_KEYS else kms_key,
             versioned=versioned,
             closed=block_public_access,
+            noncurrent_days=noncurrent_days,
+            tls_only=tls_only,
         )
 
     return Work(
@@ -118,7 +138,7 @@ def _require_one(*options: object) -> None:
     if all(option is None for option in options):
         raise BadInputError(
             "Nothing to set: give ia_after_days, archive_after_days, log_bucket, kms_key, "
-            "versioned or block_public_access."
+            "versioned, noncurrent_days, block_public_access or tls_only."
         )
 
 
@@ -134,17 +154,6 @@ def _require_sense(
         )
     if log_bucket == bucket:
         raise BadInputError(f"{bucket} cannot log into itself: each entry would make the next.")
-
-
-def _key_arn(a: Aws, key: str) -> str:
-    kms = a.client("kms")
-    found = must_exist(f"KMS key {key}", lambda: kms.describe_key(KeyId=key)["KeyMetadata"])
-    if found["KeyState"] != "Enabled" or found.get("KeySpec", "") != "SYMMETRIC_DEFAULT":
-        raise BadInputError(
-            f"KMS key {key} is {found['KeyState']} ({found.get('KeySpec')}); S3 takes an enabled, "
-            "symmetric one."
-        )
-    return str(found["Arn"])
 
 
 def _require_log_bucket(a: Aws, bucket: str, log_bucket: str) -> list[str]:
@@ -185,12 +194,18 @@ def _plan(a: Aws, bucket: str, wanted: Wanted) -> ChangePlan:
         if not wanted.logs_so(bucket, now):
             modify(bucket, f"access log to {wanted.log_bucket}/{bucket}/")
             warnings += logs
-    if wanted.key_arn and now.key != wanted.key_arn:
-        modify(bucket, f"new objects encrypted with {wanted.key_arn}")
-        warnings.append(
-            "Objects that are there keep their encryption. Who reads or writes new ones must be "
-            "allowed to use the key (kms:Decrypt, kms:GenerateDataKey)."
-        )
+    if wanted.encryption and not encrypts_so(now, wanted.encryption):
+        detail, warning = planned_encryption(now, wanted.encryption)
+        modify(bucket, detail)
+        warnings.append(warning)
+    if (days := wanted.noncurrent_days) and days != now.kept_days:
+        modify(bucket, f"old versions: kept {now.kept_days or 'as before'} -> {days} days")
+        warnings += _about_old_versions(now, days, wanted.versioned)
+    if wanted.tls_only and a.is_emulator:
+        warnings.append("The emulator speaks plain HTTP: that it is refused is left out.")
+    elif wanted.tls_only and not refuses_plain_http(a, bucket):
+        modify(bucket, "its policy refuses plain HTTP")
+        warnings.append("Who calls it over plain HTTP, a website's visitor too, is refused.")
     changed, told = planned(now, versioned=wanted.versioned, closed=wanted.closed)
     for detail in changed:
         modify(bucket, detail)
@@ -202,8 +217,19 @@ def _plan(a: Aws, bucket: str, wanted: Wanted) -> ChangePlan:
         observed={
             "now": [repr(now.rule), repr(now.logging), now.key],
             "protection": [now.versioning, repr(now.public_access)],
+            "old_versions": now.kept_days,
         },
     )
+
+
+def _about_old_versions(now: BucketSettings, days: int, versioned: bool | None) -> list[str]:
+    """What has to be known of old versions that are deleted after some days."""
+    said = ["Old versions are deleted for good; an undo brings back none."]
+    if others := sooner(now.lifecycle, days):
+        said.append(f"Another rule deletes them sooner, and counts: {', '.join(others)}.")
+    if not (now.versioned if versioned is None else versioned):
+        said.append("It keeps no old versions: give versioned too, or the rule has nothing to do.")
+    return said
 
 
 def _said(rule: dict[str, Any] | None) -> list[str]:
@@ -218,7 +244,6 @@ def _statement(a: Aws, bucket: str, log_bucket: str) -> dict[str, Any]:
 def _apply(a: Aws, rec: Recorder, bucket: str, wanted: Wanted, target: AwsTarget) -> BucketOptions:
     s3, which, now = a.client("s3"), {"Bucket": bucket}, load_settings(a, bucket)
     touched = ResourceRef(type=BUCKET, id=bucket, name=bucket, action="modified")
-    where = target.model_copy(update={"region": a.region})
 
     def back(what: str, operation: str, params: dict[str, Any], gone: Any) -> list[UndoStep]:
         return [
@@ -229,17 +254,9 @@ def _apply(a: Aws, rec: Recorder, bucket: str, wanted: Wanted, target: AwsTarget
         ]  # fmt: skip
 
     if (rule := wanted.rule) and not same_rule(now.rule, rule):
-
-        def move() -> dict[str, str]:
-            put_rule(a, bucket, rule)
-            return which
-
-        rec.step(
-            f"storage classes of {bucket}",
-            move,
-            undo=[restore_rule(bucket, now.rule, where)],
-            resource=touched,
-        )
+        set_rule(a, rec, touched, rule, "storage classes", target)
+    if (days := wanted.noncurrent_days) and days != now.kept_days:
+        set_rule(a, rec, touched, old_versions(days), "expiry of old versions", target)
     if log_bucket := wanted.log_bucket:
         statement = _statement(a, bucket, log_bucket)
         if not has_statement(a, log_bucket, statement):
@@ -265,27 +282,11 @@ def _apply(a: Aws, rec: Recorder, bucket: str, wanted: Wanted, target: AwsTarget
                 ),
                 resource=touched,
             )
-    if (arn := wanted.key_arn) and now.key != arn:
-        default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": arn}
-        own = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}
-        word = "ServerSideEncryptionConfiguration"
-        rec.step(
-            f"key of {bucket}",
-            lambda: send(s3.put_bucket_encryption, **which, **{word: {"Rules": [own]}}),
-            undo=back(
-                f"encrypt new objects of {bucket} as before",
-                "put_bucket_encryption" if now.encryption else "delete_bucket_encryption",
-                {word: now.encryption} if now.encryption else {},
-                (
-                    "get_bucket_encryption",
-                    which,
-                    f"{word}.Rules[].ApplyServerSideEncryptionByDefault | "
-                    f"[?KMSMasterKeyID=='{arn}']",
-                ),
-            ),
-            resource=touched,
-        )
+    if wanted.encryption and not encrypts_so(now, wanted.encryption):
+        encrypt(a, rec, touched, now, wanted.encryption, target)
     protect(a, rec, touched, now, versioned=wanted.versioned, closed=wanted.closed, target=target)
+    if wanted.tls_only and not a.is_emulator and not refuses_plain_http(a, bucket):
+        refuse_plain_http(a, rec, bucket, target)
     if a.is_emulator:
         rec.gap("The emulator moves no objects to other storage classes and writes no access log.")
     return _outputs(a, bucket)
@@ -298,6 +299,7 @@ def _outputs(a: Aws, bucket: str) -> BucketOptions:
         transitions=_said(now.rule),
         log_bucket=(now.logging or {}).get("TargetBucket"),
         kms_key=now.key,
+        noncurrent_days=now.kept_days,
         versioned=now.versioned,
         public_access_blocked=now.public_access == PRIVATE,
     )
@@ -307,13 +309,22 @@ def _judge(a: Aws, bucket: str, wanted: Wanted) -> list[Check]:
     allowed = wanted.log_bucket is None or has_statement(
         a, wanted.log_bucket, _statement(a, bucket, wanted.log_bucket)
     )
-    return judge_options(bucket, wanted, load_settings(a, bucket), allowed=allowed)
+    refuses: bool | Unread = Unread(
+        operation="s3:PutBucketPolicy", reason="this backend speaks plain HTTP"
+    )
+    if not a.is_emulator:
+        refuses = wanted.tls_only and refuses_plain_http(a, bucket)
+    now = load_settings(a, bucket)
+    return judge_options(bucket, wanted, now, allowed=allowed, refuses=refuses)
 
 
 def judge_options(
-    bucket: str, wanted: Wanted, now: BucketSettings, *, allowed: bool
+    bucket: str, wanted: Wanted, now: BucketSettings, *, allowed: bool, refuses: bool | Unread
 ) -> list[Check]:
-    """Whether the options are as asked for; `allowed`: the log bucket's policy lets S3 write."""
+    """Whether the options are as asked for.
+
+    `allowed`: the log bucket's policy lets S3 write; `refuses`: its own refuses plain HTTP.
+    """
     checks = []
     if wanted.rule:
         so, said = same_rule(now.rule, wanted.rule), "; ".join(_said(now.rule))
@@ -322,9 +333,14 @@ def judge_options(
         so, said = wanted.logs_so(bucket, now), str((now.logging or {}).get("TargetBucket"))
         checks.append(check("Its access is logged", so, said, bucket))
         checks.append(check("S3 may write the log", allowed, "", wanted.log_bucket))
-    if wanted.key_arn:
-        so = now.key == wanted.key_arn
-        checks.append(check("New objects are encrypted with the key", so, str(now.key), bucket))
+    if wanted.encryption:
+        so, said = encrypts_so(now, wanted.encryption), now.key or now.algorithm
+        checks.append(check("New objects are encrypted as asked", so, said, bucket))
+    if wanted.noncurrent_days:
+        so, said = now.kept_days == wanted.noncurrent_days, f"{now.kept_days} days"
+        checks.append(check("Old versions go after the days asked for", so, said, bucket))
+    if wanted.tls_only:
+        checks.append(check("Plain HTTP is refused", refuses, "", bucket))
     if wanted.versioned is not None:
         so, said = now.versioned == wanted.versioned, str(now.versioning)
         checks.append(check("It keeps old versions as asked", so, said, bucket))
