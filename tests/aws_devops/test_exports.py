@@ -16,7 +16,7 @@ from opswright_aws_devops.cloudformation.templates import parsed
 from opswright_aws_devops.databases.parts import load_database
 from opswright_aws_devops.export.intent import Place
 from opswright_aws_devops.export.model import REF_GIVES, Assembly, Part, Ref
-from opswright_aws_devops.export.script.writing import FUNCTIONS
+from opswright_aws_devops.export.script.writing import FUNCTIONS, as_script
 from opswright_aws_devops.export.steps import BUILDERS
 from opswright_aws_devops.export.terraform.hcl import snake_case
 from opswright_aws_devops.export.terraform.writing import KINDS, as_configuration
@@ -310,3 +310,7 @@ def test_terraform_has_words_for_every_type_and_a_name_for_each_resource() -> No
     )
     assert re.findall(r'resource "aws_sqs_queue" "(\w+)"', text) == ["shop_db", "shop_db_2"]
     assert "value = aws_sqs_queue.shop_db_2.url" in text
+    script = as_script(
+        Assembly("shop", "eu-west-1", parts, {"A": Ref("ShopDb", "Arn"), "B": Ref("ShopDB", "Arn")})
+    )
+    assert re.findall(r'"[AB]": (\w+)\["Arn"\]', script) == ["shop_db", "shop_db_"]

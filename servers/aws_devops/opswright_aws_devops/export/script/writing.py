@@ -184,12 +184,16 @@ def _source(what: Any) -> str:
 class _Writer:
     def __init__(self, zones: Mapping[str, int]) -> None:
         self._zones = zones
+        self._variables: dict[str, str] = {}
+        """What each part is called; logical ids may differ in capitals alone."""
 
     def body(self, assembly: Assembly) -> Iterator[str]:
         yield "def build(it: Building) -> dict[str, Any]:"
         yield '    """Make every part in turn; gives what others need of them."""'
         if self._zones:
             yield "    zone = zones(it)"
+        for part in assembly.parts:
+            self._variables[part.key] = self._free(snake_case(part.key))
         parts = [part.properties for part in assembly.parts]
         needed = {ref.part for ref in references([*parts, assembly.outputs])}
         for part in assembly.parts:
@@ -199,8 +203,14 @@ class _Writer:
             yield f"        {json.dumps(key)}: {self._value(value, 8)},"
         yield "    }"
 
+    def _free(self, name: str) -> str:
+        taken = _TAKEN.union(self._variables.values())
+        while name in taken:
+            name += "_"
+        return name
+
     def _part(self, part: Part, *, is_needed: bool) -> Iterator[str]:
-        kept = f"{_variable(part.key)} = " if is_needed else ""
+        kept = f"{self._variables[part.key]} = " if is_needed else ""
         yield f"    {kept}{FUNCTIONS[part.type].__name__}("
         yield "        it,"
         yield f"        {json.dumps(part.key)},"
@@ -211,7 +221,7 @@ class _Writer:
     def _value(self, value: Value, indent: int) -> str:
         pad = " " * (indent + 4)
         if isinstance(value, Ref):
-            return f"{_variable(value.part)}[{json.dumps(value.attribute)}]"
+            return f"{self._variables[value.part]}[{json.dumps(value.attribute)}]"
         if isinstance(value, Join):
             parts = ", ".join(self._value(part, indent) for part in value.parts)
             return f"{json.dumps(value.separator)}.join([{parts}])"
@@ -239,8 +249,3 @@ def _enclosed(begin: str, items: list[str], end: str, pad: str, indent: int) -> 
 
 
 _TAKEN = {make.__name__ for make in FUNCTIONS.values()} | {"it", "zone", "zones", *keyword.kwlist}
-
-
-def _variable(key: str) -> str:
-    name = snake_case(key)
-    return f"{name}_" if name in _TAKEN else name
