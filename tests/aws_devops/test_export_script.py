@@ -13,9 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from tests.aws_devops.conftest import Agent
-from tests.aws_devops.test_exports import BALANCER, BUCKET, GROUPS, NETWORK, WHOLE, text_of
+from tests.aws_devops.test_exports import (
+    AURORA,
+    BALANCER,
+    BUCKET,
+    GROUPS,
+    NETWORK,
+    WHOLE,
+    text_of,
+)
 
 from opswright.sandbox import Sandbox
+from opswright_aws_devops.cloudformation.lint import lint
+from opswright_core.verdicts import Unread
 
 DESCRIBED = (
     ("ec2", "describe_vpcs", "Vpcs"),
@@ -173,6 +183,36 @@ async def test_an_exported_script_makes_what_the_tools_make_and_no_more_when_run
     assert "created " not in again.stdout
     assert json.loads(again.stdout[again.stdout.index("{\n") :]) == outputs
     assert differences(by_tools, settings_of(client_of)) == []
+
+
+async def test_an_aurora_cluster_is_made_as_the_tool_makes_it(
+    agent: Agent, cloud: Sandbox, client_of: Callable[[str], Any], tmp_path: Path
+) -> None:
+    steps = [NETWORK, GROUPS, AURORA]
+
+    def made() -> list[Any]:
+        rds = client_of("rds")
+        kept = ("DBClusterIdentifier", "DBInstanceIdentifier", "DBInstanceClass", "Engine",
+                "DBSubnetGroup", "DatabaseName", "StorageEncrypted", "DeletionProtection",
+                "BackupRetentionPeriod", "PubliclyAccessible", "CopyTagsToSnapshot")  # fmt: skip
+        found = (
+            rds.describe_db_clusters()["DBClusters"] + rds.describe_db_instances()["DBInstances"]
+        )
+        return [{key: str(one[key])[:60] for key in kept if key in one} for one in found]
+
+    await build(agent, steps)
+    by_tools = json.loads(RANDOM.sub("*", json.dumps(made())))
+    emptied(cloud, client_of)
+    script = tmp_path / "shop.py"
+    await text_of(agent, script, steps, format="boto3")
+    for expected in ("created  DB cluster", "there    DB cluster"):
+        ran = run(script)
+        assert ran.returncode == 0, ran.stderr
+        assert expected in ran.stdout
+        assert json.loads(RANDOM.sub("*", json.dumps(made()))) == by_tools
+    found = lint(await text_of(agent, tmp_path / "shop.yaml", steps), ["eu-west-1"])
+    assert not isinstance(found, Unread), found
+    assert [str(f) for f in found if f.level == "error"] == []
 
 
 async def test_a_script_stops_at_a_name_that_is_another_s(

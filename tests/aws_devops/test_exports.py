@@ -50,6 +50,14 @@ DATABASE = {
         "security_group_ids": ["${security_groups.database_sg_id}"],
     },
 }
+AURORA = {
+    "tool": "create_aurora_cluster",
+    "arguments": {
+        "name": "shop",
+        "subnet_ids": "${network.database_subnet_ids}",
+        "security_group_ids": ["${security_groups.database_sg_id}"],
+    },
+}
 BUCKET = {"tool": "create_bucket", "arguments": {"name": "shop-releases-1"}}
 WEB = {
     "tool": "create_web_tier",
@@ -269,7 +277,7 @@ class Watching(dict[str, Any]):
         return super().__getitem__(key)
 
 
-@pytest.mark.parametrize("step", WHOLE, ids=lambda step: step["tool"])
+@pytest.mark.parametrize("step", [*WHOLE, AURORA], ids=lambda step: step["tool"])
 async def test_no_argument_of_a_tool_is_dropped(agent: Agent, step: dict[str, Any]) -> None:
     tools = {tool.name: tool for tool in await agent.client.list_tools()}
     declared = tools[step["tool"]].input_schema["properties"]

@@ -241,10 +241,21 @@ def test_the_provider_takes_every_word_of_what_is_to_be_made_and_of_what_exists(
     tmp_path: Path,
 ) -> None:
     parts = [Part(f"P{number}", kind, own) for number, (kind, own) in enumerate(PARTS)]
-    table = next(part.key for part in parts if part.type == "AWS::DynamoDB::Table")
+    keys = {part.type: part.key for part in parts}
+    told = ("Endpoint.Address", "Endpoint.Port", "MasterUserSecret.SecretArn")
+    outputs = {
+        f"{kind.rpartition('::')[2]}{number}": Ref(keys[kind], attribute)
+        for kind, attributes in (
+            ("AWS::DynamoDB::Table", ["Arn"]),
+            ("AWS::RDS::DBCluster", [*told, "ReadEndpoint.Address"]),
+            ("AWS::RDS::DBInstance", told),
+            (f"{ELB}::LoadBalancer", ["DNSName"]),
+        )
+        for number, attribute in enumerate(attributes)
+    }
     terraform = Terraform(tmp_path / "tf", "http://127.0.0.1:9")
     for retains in (False, True):
-        made = Assembly("blog", "eu-west-1", parts, {"Table": Ref(table, "Arn")}, retains)
+        made = Assembly("blog", "eu-west-1", parts, outputs, retains)
         terraform.main.write_text(as_configuration(made))
         assert terraform.run("fmt", "-check", "-diff") == ""
         if not retains:

@@ -1,11 +1,10 @@
-"""Databases, load balancers, web tiers and buckets as the building tools make them, in parts."""
+"""Load balancers, web tiers and buckets as the building tools make them, in parts."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from opswright_aws_devops.balancers.parts import TLS_POLICY
 from opswright_aws_devops.buckets.protection import PRIVATE
-from opswright_aws_devops.databases.parts import BACKUP_DAYS, maintenance
 from opswright_aws_devops.export.intent import Made, Place, named
 from opswright_aws_devops.export.model import Join, PublicParameter, Ref, Value
 from opswright_aws_devops.instances.setup import (
@@ -17,58 +16,6 @@ from opswright_aws_devops.instances.setup import (
 from opswright_aws_devops.ownership import Request, short_name
 from opswright_aws_devops.tools.web_tier import CPU_PERCENT
 from opswright_core.policy_documents import VERSION, tls_only
-
-
-def database(prefix: str, a: Mapping[str, Any], place: Place) -> Made:
-    """As create_database builds it; RDS keeps the password in Secrets Manager by itself."""
-    made, name = Made(prefix), a["name"]
-    group = made.add(
-        "Subnets",
-        "RDS::DBSubnetGroup",
-        {
-            "DBSubnetGroupName": name,
-            "DBSubnetGroupDescription": f"Database subnets of {name}",
-            "SubnetIds": a["subnet_ids"],
-            "Tags": named(name),
-        },
-    )("DBSubnetGroupName")
-    instance = made.add(
-        "Instance",
-        "RDS::DBInstance",
-        {
-            "DBInstanceIdentifier": name,
-            "Engine": a["engine"],
-            "DBInstanceClass": a["instance_class"],
-            "AllocatedStorage": str(a["storage_gb"]),
-            "MultiAZ": a["multi_az"],
-            "VPCSecurityGroups": a["security_group_ids"],
-            "DBName": "app",
-            "MasterUsername": "dbadmin",
-            "ManageMasterUserPassword": True,
-            "DBSubnetGroupName": group,
-            "StorageType": "gp3",
-            "StorageEncrypted": True,
-            "PubliclyAccessible": False,
-            "BackupRetentionPeriod": BACKUP_DAYS,
-            "CopyTagsToSnapshot": True,
-            "AutoMinorVersionUpgrade": True,
-            "DeletionProtection": True,
-            **maintenance(a["maintenance_window"]),
-            "Tags": named(name),
-        },
-        holds_data=a["final_snapshot"],
-    )
-    made.outputs = {
-        "db_instance_id": instance("DBInstanceIdentifier"),
-        "engine": a["engine"],
-        "endpoint": instance("Endpoint.Address"),
-        "port": instance("Endpoint.Port"),
-        "secret_arn": instance("MasterUserSecret.SecretArn"),
-        "subnet_group": group,
-        "multi_az": a["multi_az"],
-        "encrypted": True,
-    }
-    return made
 
 
 def _target_group(made: Made, name: str, a: Mapping[str, Any]) -> Ref:

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from opswright_aws_devops.export.applications import bucket, database, load_balancer, web_tier
+from opswright_aws_devops.export.applications import bucket, load_balancer, web_tier
+from opswright_aws_devops.export.databases import aurora_cluster, database
 from opswright_aws_devops.export.intent import Made, Outputs, Place, camel
 from opswright_aws_devops.export.model import Assembly, Join, Value, references
 from opswright_aws_devops.export.networks import network, security_groups
@@ -24,6 +25,7 @@ BUILDERS: dict[str, Callable[[str, Mapping[str, Any], Place], Made]] = {
     "create_network": network,
     "create_security_groups": security_groups,
     "create_database": database,
+    "create_aurora_cluster": aurora_cluster,
     "create_load_balancer": load_balancer,
     "create_web_tier": web_tier,
     "create_bucket": bucket,
@@ -35,6 +37,7 @@ Building = Literal[
     "create_network",
     "create_security_groups",
     "create_database",
+    "create_aurora_cluster",
     "create_load_balancer",
     "create_web_tier",
     "create_bucket",

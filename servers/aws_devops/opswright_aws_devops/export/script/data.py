@@ -32,8 +32,8 @@ def db_subnet_group(
 
 
 def db_instance(
-    it: Building, key: str, *, DBInstanceIdentifier: str, Tags: Any = (), AllocatedStorage: str,
-    VPCSecurityGroups: Any, **own: Any,
+    it: Building, key: str, *, DBInstanceIdentifier: str, Tags: Any = (),
+    AllocatedStorage: str = "", VPCSecurityGroups: Any = (), **own: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """A database, available: that takes 10 to 20 minutes."""
     rds, which = it.client("rds"), {"DBInstanceIdentifier": DBInstanceIdentifier}
@@ -51,10 +51,10 @@ def db_instance(
         return database
 
     def create() -> dict[str, Any]:
-        made = rds.create_db_instance(
-            **which, AllocatedStorage=int(AllocatedStorage), VpcSecurityGroupIds=VPCSecurityGroups,
-            Tags=it.tags(key, Tags), **own,
-        )  # fmt: skip
+        if AllocatedStorage:  # a cluster's instance has the cluster's
+            own["AllocatedStorage"] = int(AllocatedStorage)
+            own["VpcSecurityGroupIds"] = VPCSecurityGroups
+        made = rds.create_db_instance(**which, Tags=it.tags(key, list(Tags)), **own)
         database: dict[str, Any] = made["DBInstance"]
         return database
 
@@ -68,6 +68,41 @@ def db_instance(
         "Endpoint.Address": database["Endpoint"]["Address"],
         "Endpoint.Port": database["Endpoint"]["Port"],
         "MasterUserSecret.SecretArn": database.get("MasterUserSecret", {}).get("SecretArn", ""),
+    }
+
+
+def db_cluster(
+    it: Building, key: str, *, DBClusterIdentifier: str, Tags: Any = (), **own: Any
+) -> dict[str, Any]:
+    """A cluster, available; its instances come after it."""
+    rds, which = it.client("rds"), {"DBClusterIdentifier": DBClusterIdentifier}
+
+    def find() -> dict[str, Any] | None:
+        found = or_none(
+            lambda: rds.describe_db_clusters(**which), "DBClusterNotFound", "DBClusterNotFoundFault"
+        )
+        if not found:
+            return None
+        cluster: dict[str, Any] = found["DBClusters"][0]
+        it.must_be_ours(key, f"DB cluster {DBClusterIdentifier}", cluster.get("TagList", []))
+        return cluster
+
+    def create() -> dict[str, Any]:
+        made = rds.create_db_cluster(**which, Tags=it.tags(key, list(Tags)), **own)
+        cluster: dict[str, Any] = made["DBCluster"]
+        return cluster
+
+    made = it.part(key, "DB cluster", find, create)
+    if it.dry_run:
+        return made
+    it.wait("rds", "db_cluster_available", **which)
+    cluster: dict[str, Any] = rds.describe_db_clusters(**which)["DBClusters"][0]
+    return {
+        **cluster,
+        "Endpoint.Address": cluster["Endpoint"],
+        "Endpoint.Port": cluster["Port"],
+        "ReadEndpoint.Address": cluster["ReaderEndpoint"],
+        "MasterUserSecret.SecretArn": cluster.get("MasterUserSecret", {}).get("SecretArn", ""),
     }
 
 

@@ -52,6 +52,7 @@ FUNCTIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "AWS::ElasticLoadBalancingV2::TargetGroup": servers.target_group,
     "AWS::IAM::InstanceProfile": servers.instance_profile,
     "AWS::IAM::Role": servers.role,
+    "AWS::RDS::DBCluster": data.db_cluster,
     "AWS::RDS::DBInstance": data.db_instance,
     "AWS::RDS::DBSubnetGroup": data.db_subnet_group,
     "AWS::S3::Bucket": data.bucket,

@@ -138,7 +138,13 @@ KINDS = {
     ),
     "AWS::RDS::DBCluster": Kind(
         "aws_rds_cluster",
-        {"DBClusterIdentifier": "cluster_identifier"},
+        {
+            "DBClusterIdentifier": "cluster_identifier",
+            "Endpoint.Address": "endpoint",
+            "Endpoint.Port": "port",
+            "ReadEndpoint.Address": "reader_endpoint",
+            "MasterUserSecret.SecretArn": "master_user_secret[0].secret_arn",
+        },
         {
             "DBClusterIdentifier": "cluster_identifier",
             "MasterUserPassword": "master_password",
