@@ -52,6 +52,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "name": "blog-#", "subnet_ids": "DATA", "security_group_ids": ["DATA_SG"],
         "final_snapshot": False,
     },
+    "create_aurora_reader": {"name": "reader-#", "cluster_id": "orders"},
     "restore_database": {"name": "copy-#", "source_id": "orders", "final_snapshot": False},
     "update_database": {"db_instance_id": "shop", "multi_az": True},
     "create_load_balancer": {
@@ -136,6 +137,7 @@ PARTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("rds:cluster", "blog-#"), ("rds:db", "blog-#-1"), ("rds:db", "blog-#-2"),
         ("rds:subgrp", "blog-#"),
     ),
+    "create_aurora_reader": (("rds:db", "reader-#"),),
     "restore_database": (("rds:cluster", "copy-#"), ("rds:db", "copy-#-1")),
     "create_load_balancer": (("elb:loadbalancer", "blog"), ("elb:targetgroup", "blog")),
     "create_network_load_balancer": (

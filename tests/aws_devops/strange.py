@@ -56,6 +56,7 @@ STRANGE: list[tuple[str, dict[str, Any], str]] = [
     ("create_instance", {"subnet_id": NO_SUBNETS[0]}, HERE_ALONE),
     ("create_database", {"security_group_ids": [NO_GROUP]}, HERE_ALONE),
     ("create_aurora_cluster", {"subnet_ids": NO_SUBNETS}, HERE_ALONE),
+    ("create_aurora_reader", {"cluster_id": "nobodys"}, "list_resources"),
     ("restore_database", {"subnet_group": "nobodys"}, "give another"),
     ("restore_database", {"security_group_ids": [NO_GROUP]}, HERE_ALONE),
     ("create_private_api", {"vpc_endpoint_ids": ["vpce-0123456789abcdef0"]}, HERE_ALONE),

@@ -33,6 +33,7 @@ from opswright_aws_devops.skills import (
 )
 from opswright_aws_devops.tools import (
     aurora,
+    aurora_readers,
     availability,
     backend,
     bucket_options,
@@ -128,6 +129,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             security_groups.create_security_groups,
             databases.create_database,
             aurora.create_aurora_cluster,
+            aurora_readers.create_aurora_reader,
             restore.restore_database,
             database_updates.update_database,
             load_balancers.create_load_balancer,

@@ -27,6 +27,17 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "rds:CreateDBSubnetGroup",
         "rds:DeleteDBSubnetGroup",
     ),
+    "create_aurora_reader": (
+        "iam:CreateServiceLinkedRole",
+        "kms:DescribeKey",
+        "rds:AddTagsToResource",
+        "rds:CreateDBInstance",
+        "rds:DeleteDBInstance",
+        "rds:DescribeDBClusters",
+        "rds:DescribeDBInstances",
+        "rds:DescribeDBSubnetGroups",
+        "rds:ListTagsForResource",
+    ),
     "restore_database": (
         *_EACH,
         "rds:CreateDBSnapshot",
