@@ -124,8 +124,12 @@ FALSE = [
     "migrate the database to another region",
     "change the subnets of the load balancer",
 ]
-CONFUSED = ["who approved the last release"]
-"""What a bag of words takes for another task."""
+ASKED = [
+    "who approved the last release",
+    "which web application is behind the load balancer",
+    "show the alarms and the dashboard",
+]
+"""What a bag of words takes for a task that changes something."""
 OPPOSITE = [
     "delete the VPC",
     "remove the private network",
@@ -168,10 +172,16 @@ def test_a_task_that_removes_never_gets_a_skill_that_makes(book: SkillBook, task
     assert chosen is None or chosen.risk == "read"
 
 
+@pytest.mark.parametrize("task", ASKED)
+def test_a_question_never_gets_a_skill_that_changes(book: SkillBook, task: str) -> None:
+    assert book.rank(task)[0].coverage >= LEAST_COVERAGE
+    chosen = book.choose(task)
+    assert chosen is None or chosen.risk == "read"
+
+
 def test_the_least_coverage_is_where_its_comment_says(book: SkillBook) -> None:
     assert LEAST_COVERAGE == 0.52
-    assert (len(TRUE), len(FALSE) + len(CONFUSED)) == (22, 25)
-    assert all(book.choose(task) is not None for task in CONFUSED)
+    assert (len(TRUE), len(FALSE)) == (22, 24)
     assert min(book.fitting(task)[0].coverage for task, _ in TRUE) >= 0.66
     assert max(hit.coverage for task in FALSE for hit in book.rank(task)) <= 0.5
 

@@ -41,6 +41,7 @@ ANOTHER_WILL_DO = {
     "what do we spend", "what did we deploy last", "the website is down, find out why",
     "monitor the web application and notify me by email",
     "who can become administrator, and which roles are unused",
+    "list everything in eu-west-1",
 }  # fmt: skip
 """Examples that a neighbouring skill or tool answers as well, or that are two tasks in one."""
 

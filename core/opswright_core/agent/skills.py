@@ -23,14 +23,19 @@ LEAST_COVERAGE = 0.52
 """Share of a task's weight that a skill's words must cover; below it no skill is for the task.
 
 Chosen on the table in tests/core/test_skills.py: all 22 true matches there have 0.66 and more; of
-25 tasks for no skill 24 have 0.50 and less, and one is above it (a bag of words cannot tell «who
-approved the last release» from one to roll back), which is one reason why a change is approved by
-its plan, not by its task. A word that no skill uses, like a name, weighs as the others do on the
-mean (`search.Ranker`), so that one name does not outweigh a short task.
+25 tasks for no skill 24 have 0.50 and less, and one is above it but asks, where the skill would
+change («who approved the last release» is not one to roll back). A bag of words cannot tell more
+than that, which is one reason why a change is approved by its plan, not by its task. A word that
+no skill uses, like a name, weighs as the others do on the mean (`search.Ranker`), so that one name
+does not outweigh a short task.
 """
 
 _REMOVALS = frozenset(tokens("delete remove destroy terminate drop purge wipe"))
 _ORDERS = frozenset(("deploy", "ship", "provision", "launch", "remember"))
+_QUESTIONS = frozenset(
+    ("what", "which", "who", "whose", "where", "when", "why", "how", "is", "are", "does", "did",
+     "list", "show", "draw", "explain")
+)  # fmt: skip
 _LITERALS = re.compile(
     r"(?<!\S)(?:[a-z0-9]+:/|~|\.{1,2})?/\S+"  # a path or an address
     r"|\b(?:named|called)\s+\S+|\b[\w-]+[=:]\S+"
@@ -105,7 +110,8 @@ class SkillBook:
 
         Names, paths and numbers in the task say nothing about which skill it wants. A task that
         removes is never given to a changing skill that does not speak of removing, nor one that
-        begins with an order to a skill that only looks and has no such example. Where none fits
+        begins with an order to a skill that only looks and has no such example, nor one that begins
+        as a question to a changing skill that has no such example. Where none fits
         so, what a skill that only looks takes from the task («who owns front?») is a name too.
         """
         plain = self._ranker.rank(_LITERALS.sub(" ", task))
@@ -121,8 +127,8 @@ class SkillBook:
     def _beside_inputs(self, task: str) -> list[Hit]:
         """How well each skill that only looks covers a task, but for the names it takes from it.
 
-        One that alone takes something of a task without any other word («what is in eu-west-1?»)
-        covers it.
+        One that alone takes something of a task without any other word («what is in eu-west-1?»),
+        and needs nothing more, covers it.
         """
         found: list[Hit] = []
         wordless: list[str] = []
@@ -132,7 +138,8 @@ class SkillBook:
                 continue
             words = _LITERALS.sub(" ", rest)
             found += [hit for hit in self._ranker.rank(words) if hit.key == one.name]
-            wordless += [one.name] if not tokens(words) else []
+            if not tokens(words) and isinstance(fill(one.inputs, task, {}), BaseModel):
+                wordless.append(one.name)
         if not found and len(wordless) == 1:
             return [Hit(wordless[0], 0.0, 1.0)]
         return sorted(found, key=lambda hit: hit.score, reverse=True)
@@ -153,9 +160,11 @@ class SkillBook:
 
 
 def _is_opposite(task: str, skill: Skill) -> bool:
+    first = _first_word(task)
+    if first in (_ORDERS if skill.risk == "read" else _QUESTIONS):
+        return first not in map(_first_word, skill.examples)
     if skill.risk == "read":
-        order = _first_word(task)
-        return order in _ORDERS and order not in map(_first_word, skill.examples)
+        return False
     if not _REMOVALS & set(tokens(task)):
         return False
     words = " ".join((skill.name, skill.description, *skill.examples))

@@ -68,13 +68,17 @@ class Graph:
         return as_resource(kind, item, self.region)
 
     def find(self, asked: str) -> list[int]:
-        """Nodes of that id or ARN, or of `type/id`; where there are none, those of that name."""
+        """Nodes of that id or ARN, or of `type/id`; else those of that name, or `type/name`."""
         by_id = [
             node
             for node, (kind, item) in enumerate(self.read)
             if asked in (item[kind.id], item.get(kind.arn), f"{kind.type}/{item[kind.id]}")
         ]
-        return by_id or [n for n in range(len(self.read)) if self.resource(n).name == asked]
+        return by_id or [
+            node
+            for node, (kind, _) in enumerate(self.read)
+            if asked in ((name := self.resource(node).name), f"{kind.type}/{name}")
+        ]
 
     def names_of(self, node: int) -> Iterator[str]:
         """What others may call a node: id, ARN, name and more."""

@@ -1,6 +1,6 @@
 """Skills that let people reach servers."""
 
-from opswright_aws_devops.skills.inspection import Vpc
+from opswright_aws_devops.skills.wordings import InVpc
 from opswright_core.agent.report import Outcome
 from opswright_core.agent.skills import skill
 from opswright_core.agent.worker import Worker
@@ -12,9 +12,9 @@ from opswright_core.agent.worker import Worker
     "set up Session Manager access for the servers of vpc-0a1b2c",
     risk="write",
 )
-async def provide_session_access(worker: Worker, inputs: Vpc) -> Outcome:
+async def provide_session_access(worker: Worker, inputs: InVpc) -> Outcome:
     """Give bastion-less access to a VPC's servers by Session Manager: endpoints, and what lacks."""
-    vpc_id, where = inputs.vpc_id, inputs.where
+    vpc_id, where = await inputs.found(worker), inputs.where
     found = await worker.call("check_session_access", vpc_id=vpc_id, **where)
     if not found["servers"]:
         return Outcome(

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from opswright_aws_devops.skills.building import Name
+from opswright_aws_devops.skills.wordings import InVpc
 from opswright_core.agent.place import InRegion
 from opswright_core.agent.report import Outcome
 from opswright_core.agent.skills import FromText, skill
@@ -61,10 +62,9 @@ class CodeWanted(InRegion):
     format: Format = "cloudformation"
 
 
-class VpcWanted(InRegion):
+class VpcWanted(InVpc):
     """Which VPC to write down, and as what."""
 
-    vpc_id: Annotated[str, Field(description="Id of the VPC"), FromText(r"\b(vpc-[0-9a-f]+)\b")]
     format: Format = "cloudformation"
 
 
@@ -91,8 +91,9 @@ async def write_infrastructure_code(worker: Worker, inputs: CodeWanted) -> Outco
 )
 async def export_vpc_as_code(worker: Worker, inputs: VpcWanted) -> Outcome:
     """Export an existing VPC with all that is in it as CloudFormation, Terraform or a script."""
+    vpc_id = await inputs.found(worker)
     written = await worker.call(
-        "export_resources", vpc_id=inputs.vpc_id, format=inputs.format, **inputs.where
+        "export_resources", vpc_id=vpc_id, format=inputs.format, **inputs.where
     )
     missing = written["left_out"]
     said = f" Left out: {len(missing)}, first {missing[0]}." if missing else ""

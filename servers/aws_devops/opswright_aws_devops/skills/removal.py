@@ -9,6 +9,8 @@ from opswright_core.agent.report import Memory, Outcome
 from opswright_core.agent.skills import FromText, skill
 from opswright_core.agent.worker import ApprovalWantedError, Worker
 
+_NO_NAME = r"(?!(?:everything|all|it|this|that|the|an?|whole|old|application|app|environment)\b)"
+
 
 class ApplicationNamed(InRegion):
     """Which application to take down."""
@@ -19,6 +21,12 @@ class ApplicationNamed(InRegion):
         FromText(
             r"(?:named|called|application|app|environment|website|stack of)\s+"
             r"(?!named|called|by|with)[\"'`]?([A-Za-z0-9][\w.-]*)"
+        ),
+        FromText(
+            rf"\b(?:the|our)\s+{_NO_NAME}([A-Za-z0-9][\w.-]*)\s+(?:application|app|environment)\b"
+        ),
+        FromText(
+            rf"\b(?:tear|take|bring)\s+down\s+(?:the\s+|our\s+)?{_NO_NAME}([A-Za-z0-9][\w.-]*)"
         ),
     ]
 
