@@ -63,6 +63,24 @@ async def test_a_subnet_an_endpoint_and_an_interface_of_others_are_named_with_wh
         assert command in said
 
 
+async def test_groups_that_somebody_elses_server_carries_keep_their_rules(
+    watched: Watched, client_of: Clients
+) -> None:
+    network = (await watched.call("create_network", name="shop"))["outputs"]
+    asked = {"name": "shop", "vpc_id": network["vpc_id"]}
+    made = await watched.call("create_security_groups", **asked)
+    ec2 = client_of("ec2")
+    launched = ec2.run_instances(
+        ImageId="ami-12345678", MinCount=1, MaxCount=1, InstanceType="t3.micro",
+        SubnetId=network["private_subnet_ids"][0],
+        SecurityGroupIds=[made["outputs"]["app_sg_id"]],
+    )["Instances"][0]["InstanceId"]  # fmt: skip
+    said = await watched.refused("undo_change", change_id=made["change_id"])
+    assert f"aws ec2 terminate-instances --instance-ids {launched}" in said
+    assert "its rules would go first" in said
+    assert not [call for call in watched.sessions.sent if "Revoke" in call or "Delete" in call]
+
+
 async def test_an_undo_that_may_not_look_into_a_network_says_so(watched: Watched) -> None:
     made = await watched.call("create_network", name="shop")
     watched.sessions.refused["DescribeNetworkInterfaces"] = 0

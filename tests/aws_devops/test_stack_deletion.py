@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,9 +40,13 @@ async def test_deleting_a_stack_names_what_goes_and_keeps_what_is_retained(
     assert planned["plan"]["reversible"] is False
     assert [a["name"] for a in planned["plan"]["actions"]] == ["Jobs"]
     assert "Late stay" in planned["summary"]
+    assert any("import_resources" in warning for warning in planned["plan"]["warnings"])
     gone = await stacks.call("delete_stack", name="shop")
     assert gone["outputs"]["retained"][0].endswith("/late")
     assert queues(stack_cloud) == ["late"]
+    assert Path(gone["outputs"]["template"]).read_text() == kept_queue
+    undone = await stacks.call("undo_change", change_id=gone["change_id"], dry_run=True)
+    assert "nothing that can be reversed" in undone["summary"]
 
 
 async def test_a_stack_of_the_same_name_is_deleted_again(

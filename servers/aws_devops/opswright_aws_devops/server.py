@@ -16,7 +16,7 @@ from opswright_aws_devops.dns.records import RESTORE_RECORD, RecordUndo
 from opswright_aws_devops.functions.releases import RETURN_FUNCTION, FunctionUndo
 from opswright_aws_devops.instances.group_releases import RETURN_TEMPLATE, TemplateUndo
 from opswright_aws_devops.instances.types import RETURN_TYPE, TypeUndo
-from opswright_aws_devops.networking.leaving import LEAVE_VPC, VpcUndo
+from opswright_aws_devops.networking.leaving import LEAVE_GROUP, LEAVE_VPC, LeavingUndo
 from opswright_aws_devops.permissions import PERMISSIONS
 from opswright_aws_devops.skills import (
     access,
@@ -210,7 +210,8 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             REMOVE_STATEMENT: StatementUndo(),
             REMOVE_BUCKET_STATEMENT: BucketStatementUndo(),
             RESTORE_RULE: RuleUndo(),
-            LEAVE_VPC: VpcUndo(),
+            LEAVE_GROUP: LeavingUndo(),
+            LEAVE_VPC: LeavingUndo(),
             RETURN_STACK: StackUndo(),
             CREATE_AGAIN: StackRecreation(),
             RETURN_TYPE: TypeUndo(),

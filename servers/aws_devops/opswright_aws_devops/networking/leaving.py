@@ -1,6 +1,6 @@
-"""Undoes the making of a VPC, and tells before what others have put into it."""
+"""Undoes the making of VPCs and security groups, and tells before who else uses them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from opswright_core.aws import Aws, AwsTarget, tags_of
@@ -10,34 +10,41 @@ from opswright_core.text import clean
 from opswright_core.undo import AwsUndo, UndoStep
 from opswright_core.verdicts import Unread, attempt
 
-LEAVE_VPC = "ec2-vpc"
-"""The kind of undo step that deletes a VPC; its arguments are those of an `aws` step."""
+LEAVE_VPC, LEAVE_GROUP = "ec2-vpc", "ec2-security-group"
+"""The kinds of undo step that delete a VPC or a security group; their arguments are those of an
+`aws` step."""
 
 GROUP_TAG = "aws:autoscaling:groupName"
 _LIVE = ["pending", "running", "stopping", "stopped"]
 _SHOWN = 10
 
 
-class VpcUndo(AwsUndo):
-    """Deletes a VPC.
+class LeavingUndo(AwsUndo):
+    """Deletes a VPC or a security group.
 
-    AWS refuses while anything is in it, by when the undo has taken its gateways and routes away.
+    AWS refuses while anything is in it, by when the undo has taken its gateways, routes or rules
+    away.
     """
 
     def __init__(self) -> None:
         super().__init__(lambda target, service, region: aws(target).client(service, region))
 
     def foresee(self, step: UndoStep, going: Collection[str]) -> Foreseen:
-        """What is in the VPC that nothing here removes, each with the command that does."""
-        a, vpc_id = aws(AwsTarget(**step.args["target"])), step.args["params"]["VpcId"]
-        there = a.at(step.args["region"])
+        """What is in it that nothing here removes, each with the command that does.
+
+        Of those that use a group, its servers; what else does keeps the undo waiting.
+        """
+        a = aws(AwsTarget(**step.args["target"])).at(step.args["region"])
+        ((key, it),) = step.args["params"].items()
+        within, readers = _LOOKS[key]
+        filters = [{"Name": within, "Values": [it]}]
         told: list[str] = []
         unread: list[str] = []
         later: list[str] = []
-        for read in (_instances, _subnets, _interfaces, _endpoints):
-            found = attempt(lambda read=read: list(read(there, vpc_id)))  # type: ignore[misc]
+        for read in readers:
+            found = attempt(lambda read=read: list(read(a, filters)))  # type: ignore[misc]
             if isinstance(found, Unread):
-                unread.append(f"Whether others use {vpc_id} is not known: {found.reason}")
+                unread.append(f"Whether others use {it} is not known: {found.reason}")
                 continue
             foreign = [(known, said) for known, said in found if not known & set(going)]
             for _, said in foreign:
@@ -45,25 +52,24 @@ class VpcUndo(AwsUndo):
         if told:
             more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
             told = [
-                f"In {vpc_id} is what this change did not make: {'; '.join(told[:_SHOWN])}{more}. "
-                "Nothing was undone, since its gateways would go first. Remove that, then undo."
+                f"In {it} is what this change did not make: {'; '.join(told[:_SHOWN])}{more}. "
+                f"Nothing was undone, since its {_FIRST[key]} would go first. Remove that, then "
+                "undo."
             ]
-        waits = [f"The undo waits for {one} in {vpc_id} to go." for one in later[:_SHOWN]]
+        waits = [f"The undo waits for {one} in {it} to go." for one in later[:_SHOWN]]
         return Foreseen(told, [*unread, *waits])
 
 
+Filters = list[dict[str, Any]]
 Found = Iterator[tuple[set[str], str]]
 """By what each is known, and in words; with the command where it has to be removed first."""
 
 
-def _within(vpc_id: str) -> list[dict[str, Any]]:
-    return [{"Name": "vpc-id", "Values": [vpc_id]}]
-
-
-def _instances(a: Aws, vpc_id: str) -> Found:
+def _instances(a: Aws, filters: Filters) -> Found:
     live = {"Name": "instance-state-name", "Values": _LIVE}
-    filters = [*_within(vpc_id), live]
-    for reservation in a.pages("ec2", "describe_instances", "Reservations", Filters=filters):
+    for reservation in a.pages(
+        "ec2", "describe_instances", "Reservations", Filters=[*filters, live]
+    ):
         for one in reservation["Instances"]:
             tags, known = tags_of(one.get("Tags")), one["InstanceId"]
             name = f" ({clean(tags['Name'], 60)})" if tags.get("Name") else ""
@@ -71,19 +77,18 @@ def _instances(a: Aws, vpc_id: str) -> Found:
             yield {known, tags.get(GROUP_TAG, known)}, f"instance {known}{name}: `{remove}`"
 
 
-def _subnets(a: Aws, vpc_id: str) -> Found:
-    for one in a.pages("ec2", "describe_subnets", "Subnets", Filters=_within(vpc_id)):
+def _subnets(a: Aws, filters: Filters) -> Found:
+    for one in a.pages("ec2", "describe_subnets", "Subnets", Filters=filters):
         known = one["SubnetId"]
         yield {known}, f"subnet {known}: `aws ec2 delete-subnet --subnet-id {known}`"
 
 
-def _interfaces(a: Aws, vpc_id: str) -> Found:
+def _interfaces(a: Aws, filters: Filters) -> Found:
     """Those of no instance and no gateway.
 
     What AWS manages (of a load balancer, a database) goes with its owner, if minutes after it: told
     without a command.
     """
-    filters = _within(vpc_id)
     gateways = a.pages("ec2", "describe_nat_gateways", "NatGateways", Filter=filters)
     endpoints = a.pages("ec2", "describe_vpc_endpoints", "VpcEndpoints", Filters=filters)
     owned = {at.get("NetworkInterfaceId") for one in gateways for at in one["NatGatewayAddresses"]}
@@ -100,9 +105,18 @@ def _interfaces(a: Aws, vpc_id: str) -> Found:
             yield {known}, f"network interface {known}: `{remove}`"
 
 
-def _endpoints(a: Aws, vpc_id: str) -> Found:
-    for one in a.pages("ec2", "describe_vpc_endpoints", "VpcEndpoints", Filters=_within(vpc_id)):
+def _endpoints(a: Aws, filters: Filters) -> Found:
+    for one in a.pages("ec2", "describe_vpc_endpoints", "VpcEndpoints", Filters=filters):
         known = one["VpcEndpointId"]
         if str(one.get("State")).lower() not in {"deleted", "deleting"}:
             remove = f"aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {known}"
             yield {known}, f"endpoint {known}: `{remove}`"
+
+
+_LOOKS: dict[str, tuple[str, tuple[Callable[[Aws, Filters], Found], ...]]] = {
+    "VpcId": ("vpc-id", (_instances, _subnets, _interfaces, _endpoints)),
+    "GroupId": ("instance.group-id", (_instances,)),
+}
+"""By the parameter of the delete: EC2's filter for what is in it, and what is looked for."""
+
+_FIRST = {"VpcId": "gateways", "GroupId": "rules"}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from opswright_aws_devops.networking.leaving import LEAVE_VPC
+from opswright_aws_devops.networking.leaving import LEAVE_GROUP, LEAVE_VPC
 from opswright_aws_devops.ownership import Maker, Request, key
 from opswright_core.aws import Aws, AwsTarget, tags_of
 from opswright_core.recorder import Recorder
@@ -104,6 +104,7 @@ KINDS: dict[str, Ec2Kind] = {
         "delete_security_group",
         "describe_security_groups",
         "SecurityGroups",
+        undone_by=LEAVE_GROUP,
     ),
     "ec2:vpc-endpoint": Ec2Kind(
         "vpc-endpoint",

@@ -80,6 +80,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "ec2:CreateSecurityGroup",
         "ec2:CreateTags",
         "ec2:DeleteSecurityGroup",
+        "ec2:DescribeInstances",
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeVpcs",
     ),

@@ -8,6 +8,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "ec2:CreateVpcEndpoint",
         "ec2:DeleteSecurityGroup",
         "ec2:DeleteVpcEndpoints",
+        "ec2:DescribeInstances",
         "ec2:DescribeRouteTables",
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSubnets",
