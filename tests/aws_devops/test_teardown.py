@@ -46,7 +46,8 @@ async def test_a_website_goes_with_its_certificate_in_another_region(
 
     await agent.call("create_hosted_zone", name="example.com")
     task = "host a static website named shop-site on domain www.example.com"
-    assert (await agent.call("handle_task", task=task))["status"] == "completed"
+    hosted = await agent.call("handle_task", task=task)
+    assert hosted["status"] == "completed", hosted
     preview = await agent.call("preview_teardown", application="shop-site")
     assert [(c["tool"], c["region"]) for c in preview["changes"]] == [
         ("set_dns_record", "eu-west-1"), ("set_dns_record", "eu-west-1"),
