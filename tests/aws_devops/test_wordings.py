@@ -8,7 +8,8 @@ from tests.aws_devops.conftest import Agent
 from opswright_aws_devops.resource_kinds import KINDS
 from opswright_aws_devops.skills.inspection import Looked, OneResource
 from opswright_aws_devops.skills.removal import ApplicationNamed
-from opswright_aws_devops.skills.wordings import KINDS_BY_WORD, InVpc, types_of
+from opswright_aws_devops.skills.wordings import InVpc
+from opswright_core.agent.kinds import KINDS_BY_WORD, types_of
 from opswright_core.agent.skills import fill
 
 

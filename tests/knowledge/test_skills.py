@@ -39,7 +39,7 @@ RECORDS = [
         (
             "list resources of type ec2:vpc in account 123456789012",
             "list_what_runs",
-            {"type": "ec2:vpc", "account": "123456789012"},
+            {"type": "ec2:vpc", "kinds": ["ec2:vpc"], "account": "123456789012"},
         ),
         ("which resources are tagged team=web", "list_what_runs", {"tag": "team=web"}),
         ("what depends on sg-0abc12?", "find_dependents", {"id": "sg-0abc12"}),
@@ -164,7 +164,11 @@ RECORDS = [
         ("what resources exist in eu-central-1?", "list_what_runs", {"region": "eu-central-1"}),
         ("list everything in eu-west-1", "list_what_runs", {"region": "eu-west-1"}),
         ("what runs in region eu-west-1", "list_what_runs", {"region": "eu-west-1"}),
-        ("which instances do we run in eu-west-1?", "list_what_runs", {"region": "eu-west-1"}),
+        (
+            "which instances do we run in eu-west-1?",
+            "list_what_runs",
+            {"region": "eu-west-1", "kinds": ["ec2:instance"]},
+        ),
         (
             "what do we have running in account 123456789012",
             "list_what_runs",
@@ -270,6 +274,16 @@ async def test_it_tells_what_runs_in_a_region(ask: Any) -> None:
     assert report["status"] == "completed"
     assert report["outputs"]["total"] == 2
     assert "1 ec2:instance" in report["summary"]
+
+
+async def test_it_lists_the_kinds_that_were_asked_for_however_they_are_spelled(ask: Any) -> None:
+    await ask("record_resources", resources=RECORDS)
+    report = await ask_agent(ask, "list the security groups and VPCs")
+    assert report["skill"] == "list_what_runs"
+    assert {one["id"] for one in report["outputs"]["resources"]} == {"sg-0abc12", "vpc-1"}
+    assert report["outputs"]["total"] == 2
+    none = await ask_agent(ask, "list the databases in eu-west-1")
+    assert "Nothing is recorded of kinds rds:db and rds:cluster" in none["summary"]
 
 
 async def test_it_tells_what_depends_on_a_security_group(ask: Any) -> None:

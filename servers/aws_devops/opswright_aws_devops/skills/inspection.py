@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from opswright_aws_devops.skills.wordings import KIND, InVpc, TagGiven, Types, types_of
+from opswright_aws_devops.skills.wordings import InVpc, TagGiven
+from opswright_core.agent.kinds import KIND, Types, types_of
 from opswright_core.agent.place import InRegion, InRegions
 from opswright_core.agent.report import Memory, Outcome
 from opswright_core.agent.skills import FromText, skill

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from opswright_core.agent.kinds import Types
 from opswright_core.agent.report import Outcome
 from opswright_core.agent.skills import FromText, skill
 from opswright_core.agent.worker import Worker
@@ -44,6 +45,8 @@ class Place(BaseModel):
     type: Annotated[
         str | None, Field(description="Type, like ec2:vpc"), FromText(r"\b([a-z0-9]+:[a-z_\-]+)\b")
     ] = None
+    kinds: Types = None
+    """Passed over where `type` says it."""
     tag: Annotated[
         str | None,
         Field(description="Tag, like team=web"),
@@ -83,25 +86,34 @@ class Subject(BaseModel):
 )
 async def list_what_runs(worker: Worker, inputs: Place) -> Outcome:
     """List the recorded resources of a region, account, type or tag, with counts by type."""
-    asked = inputs.model_dump(exclude_none=True)
-    answer = await worker.call("find_resources", **asked)
-    items = answer["items"][:SHOWN]
-    where = ", ".join(f"{key} {value}" for key, value in asked.items()) or "everything on record"
-    if not answer["total"]:
+    asked = inputs.model_dump(exclude_none=True, exclude={"kinds"})
+    kinds = [] if inputs.type else inputs.kinds or []
+    spelled = dict.fromkeys(s for kind in kinds for s in (kind, kind.replace("-", "_")))
+    each = [asked | {"type": kind} for kind in spelled] or [asked]
+    answers = [await worker.call("find_resources", **one) for one in each]
+    items = [item for answer in answers for item in answer["items"]][:SHOWN]
+    total = sum(answer["total"] for answer in answers)
+    sought = {"kinds": " and ".join(kinds)} if kinds else {}
+    where = (
+        ", ".join(f"{key} {value}" for key, value in {**sought, **asked}.items())
+        or "everything on record"
+    )
+    if not total:
         return Outcome(
             summary=f"Nothing is recorded of {where}; that does not mean that nothing runs there.",
             outputs={"total": 0, "resources": []},
         )
     return Outcome(
-        summary=f"{where}: {answer['summary']}. Records may lag behind the cloud.",
+        summary=f"{where}: {'; '.join(a['summary'] for a in answers if a['total'])}. "
+        "Records may lag behind the cloud.",
         outputs={
-            "total": answer["total"],
+            "total": total,
             "resources": [
                 {k: item[k] for k in ("type", "id", "name", "region", "status", "seen_at")}
                 for item in items
             ],
         },
-        next="find_resources pages through the rest." if answer["total"] > len(items) else "",
+        next="find_resources pages through the rest." if total > len(items) else "",
     )
 
 
