@@ -247,6 +247,15 @@ async def test_a_bad_web_tier_is_refused_before_anything_is_sent(
     assert inventory() == before
 
 
+async def test_servers_are_not_registered_where_addresses_or_functions_are(
+    agent: Any, web_arguments: dict[str, Any], client_of: Clients
+) -> None:
+    made = client_of("elbv2").create_target_group(Name="functions", TargetType="lambda")
+    arn = made["TargetGroups"][0]["TargetGroupArn"]
+    said = await agent.refused("create_web_tier", **{**web_arguments, "target_group_arn": arn})
+    assert "takes targets by lambda" in said
+
+
 async def test_arm_instance_types_get_an_arm_image(
     agent: Any, web_arguments: dict[str, Any], client_of: Clients
 ) -> None:

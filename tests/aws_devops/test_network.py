@@ -58,6 +58,26 @@ def default_route(ec2: Any, subnet_id: str) -> str | None:
     return None
 
 
+async def test_a_server_that_names_no_group_is_reached_by_nothing(
+    agent: Any, network: dict[str, Any], client_of: Callable[[str], Any]
+) -> None:
+    ec2 = client_of("ec2")
+    of = [
+        {"Name": "vpc-id", "Values": [network["vpc_id"]]},
+        {"Name": "group-name", "Values": ["default"]},
+    ]
+    (group,) = ec2.describe_security_groups(Filters=of)["SecurityGroups"]
+    assert (group["IpPermissions"], group["IpPermissionsEgress"]) == ([], [])
+    anyone = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=anyone)
+    drift = await agent.call("find_drift")
+    assert "The default security group lets nothing through" in str(drift)
+    again = await agent.call("create_network", name="shop")
+    assert {c["verdict"] for c in again["checks"]} == {"PASS"}
+    (group,) = ec2.describe_security_groups(Filters=of)["SecurityGroups"]
+    assert group["IpPermissions"] == []
+
+
 async def test_undoing_a_network_leaves_the_account_as_it_was(
     agent: Any, inventory: Callable[[], dict[str, list[str]]]
 ) -> None:

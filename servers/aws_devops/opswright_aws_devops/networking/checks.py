@@ -33,6 +33,8 @@ class NetworkState(BaseModel):
     tables: list[dict[str, Any]]
     gateways: list[dict[str, Any]]
     nats: list[dict[str, Any]]
+    default_group: dict[str, Any] = {}
+    """The group that a server gets when none is named."""
 
 
 def load_network(a: Aws, vpc_id: str) -> NetworkState:
@@ -48,7 +50,16 @@ def load_network(a: Aws, vpc_id: str) -> NetworkState:
         tables=a.pages("ec2", "describe_route_tables", "RouteTables", Filters=here),
         gateways=ec2.describe_internet_gateways(Filters=attached)["InternetGateways"],
         nats=a.pages("ec2", "describe_nat_gateways", "NatGateways", Filter=here),
+        default_group=default_group(ec2, vpc_id) if vpcs else {},
     )
+
+
+def default_group(ec2: Any, vpc_id: str) -> dict[str, Any]:
+    """EC2's description of a VPC's default security group."""
+    of = [{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": "group-name", "Values": ["default"]}]
+    (group,) = ec2.describe_security_groups(Filters=of)["SecurityGroups"]
+    found: dict[str, Any] = group
+    return found
 
 
 def _dns_hostnames(ec2: Any, vpc_id: str) -> bool:
@@ -87,9 +98,19 @@ def judge_network(network: Network, state: NetworkState) -> list[Check]:
     ranges = [vpc["CidrBlock"] for vpc in state.vpcs]
     gateways = [gateway["InternetGatewayId"] for gateway in state.gateways]
     missing = [nat for nat in network.nat_gateway_ids if nat not in nat_zone]
+    rules = [
+        *state.default_group.get("IpPermissions", []),
+        *state.default_group.get("IpPermissionsEgress", []),
+    ]
     return [
         check("VPC exists with its range", ranges == [network.cidr], str(ranges), vpc_id),
         check("VPC gives DNS host names", state.dns_hostnames, "", vpc_id),
+        check(
+            "The default security group lets nothing through",
+            not rules,
+            f"{len(rules)} rules",
+            vpc_id,
+        ),
         check("Every tier has a subnet in every zone", all(spread), str(zone_of), vpc_id),
         check(
             "Internet gateway is attached",

@@ -74,6 +74,8 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
         "ec2:ModifyVpcAttribute",
         "ec2:ReleaseAddress",
         "ec2:ReplaceRoute",
+        "ec2:RevokeSecurityGroupEgress",
+        "ec2:RevokeSecurityGroupIngress",
     ),
     "create_security_groups": (
         "ec2:AuthorizeSecurityGroupIngress",

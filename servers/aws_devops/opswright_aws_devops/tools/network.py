@@ -6,7 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from opswright_aws_devops.networking.checks import Network, judge_network, load_network
+from opswright_aws_devops.networking.checks import (
+    Network,
+    default_group,
+    judge_network,
+    load_network,
+)
 from opswright_aws_devops.networking.layout import SubnetLayout, lay_out, overlapping, parse_cidr
 from opswright_aws_devops.networking.parts import Ec2Maker, known_parts
 from opswright_aws_devops.networking.routing import ANYWHERE
@@ -149,6 +154,7 @@ def _apply(a: Aws, rec: Recorder, design: Design, target: AwsTarget) -> Network:
     )
     for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
         rec.step(attribute, functools.partial(_switch_on, ec2, vpc_id, attribute))
+    rec.step("close the default security group", lambda: _close_default_group(ec2, vpc_id))
     igw_id = maker.make("ec2:internet-gateway", name)
     rec.step(
         "attach internet gateway",
@@ -230,6 +236,20 @@ def _are_available(ec2: Any, nat_ids: list[str]) -> bool:
 def _switch_on(ec2: Any, vpc_id: str, attribute: str) -> dict[str, bool]:
     ec2.modify_vpc_attribute(VpcId=vpc_id, **{attribute: {"Value": True}})
     return {attribute: True}
+
+
+def _close_default_group(ec2: Any, vpc_id: str) -> dict[str, str]:
+    """Take every rule out of the group that a server gets when none is named; it goes with the VPC.
+
+    AWS Foundational Security Best Practices, EC2.2.
+    """
+    group = default_group(ec2, vpc_id)
+    which = {"GroupId": group["GroupId"]}
+    if rules := group["IpPermissions"]:
+        ec2.revoke_security_group_ingress(**which, IpPermissions=rules)
+    if rules := group["IpPermissionsEgress"]:
+        ec2.revoke_security_group_egress(**which, IpPermissions=rules)
+    return {"security_group_id": group["GroupId"]}
 
 
 def _attach(ec2: Any, igw_id: str, vpc_id: str) -> dict[str, str]:

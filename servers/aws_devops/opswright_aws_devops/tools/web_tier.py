@@ -143,6 +143,11 @@ def _require_target_group(a: Aws, arn: str, vpc_id: str) -> None:
         f"Target group {arn}",
         lambda: elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"],
     )
+    if found["TargetType"] != "instance":
+        raise BadInputError(
+            f"The target group takes targets by {found['TargetType']}; an auto-scaling group "
+            "registers its servers by instance, so use a group of that type."
+        )
     if found["VpcId"] != vpc_id:
         raise BadInputError(
             f"The target group is in {found['VpcId']}, the subnets in {vpc_id}; use one VPC."
