@@ -278,7 +278,10 @@ async def test_it_tells_what_runs_in_a_region(ask: Any) -> None:
 
 async def test_it_lists_the_kinds_that_were_asked_for_however_they_are_spelled(ask: Any) -> None:
     await ask("record_resources", resources=RECORDS)
-    report = await ask_agent(ask, "list the security groups and VPCs")
+    listed = await ask_agent(ask, "list the vpcs")
+    assert [one["id"] for one in listed["outputs"]["resources"]] == ["vpc-1"]
+    kinds = {"kinds": "security groups and VPCs"}
+    report = await ask_agent(ask, "what do we run?", facts=kinds)
     assert report["skill"] == "list_what_runs"
     assert {one["id"] for one in report["outputs"]["resources"]} == {"sg-0abc12", "vpc-1"}
     assert report["outputs"]["total"] == 2
