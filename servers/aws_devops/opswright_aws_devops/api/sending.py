@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from opswright_aws_devops.api import cloud_control
 from opswright_aws_devops.api.disclosure import shown
 from opswright_aws_devops.api.inverses import Inverse, Look, inverse_of, noun_of
 from opswright_aws_devops.api.lost_answers import found_by, looked_before, made_since
@@ -101,15 +102,24 @@ class Sending:
             name,
             lambda: self._sent(rec.change_id, seeking),
             undo=self._undo,
-            resource=self._resource,
+            resource=None if cloud_control.makes(operation) else self._resource,
             find=seeking.find if seeking else None,
         )
+        if request := result.get("follows"):
+            result = self._settled(rec, name, request)
         return AwsChange(
             service=operation.service,
             operation=operation.name,
             answer=result["answer"],
             left_out=result.get("left_out", []),
         )
+
+    def _settled(self, rec: Recorder, name: str, request: str) -> dict[str, Any]:
+        event = cloud_control.followed(self.a, rec, name, request)
+        if cloud_control.makes(self.operation):
+            made = event["Identifier"]
+            cloud_control.record_made(rec, self.parameters, made, self.target, self.a.region)
+        return _kept(shower(self.operation, self.parameters)({"ProgressEvent": event}))
 
     def _seeking(self, rec: Recorder, name: str) -> "_Seeking | None":
         """How to find what is made: by the caller's name for it, else by a tag, else not at all."""
@@ -146,7 +156,10 @@ class Sending:
                 return made
             raise
         request = answer.get("ResponseMetadata", {}).get("RequestId", "")
-        return {**_kept(shower(operation, self.parameters)(answer)), "request_id": request}
+        begun = cloud_control.is_followed(operation)
+        follows = {"follows": cloud_control.request_of(answer)} if begun else {}
+        kept = _kept(shower(operation, self.parameters)(answer))
+        return {**kept, "request_id": request, **follows}
 
     def _sent_tagged(self, parameters: dict[str, Any], change_id: str) -> dict[str, Any]:
         """Tagging may need a permission of its own, which the call itself does not."""

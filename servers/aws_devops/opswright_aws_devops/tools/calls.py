@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from opswright_aws_devops.api import cloud_control
 from opswright_aws_devops.api.access import Access, access_of
 from opswright_aws_devops.api.disclosure import shown
 from opswright_aws_devops.api.inverses import Look, inverse_of, look_of, noun_of
@@ -140,6 +141,8 @@ def change_aws(
     asked = Sending(a, found, ready, kept, target)
 
     def look(made: AwsChange) -> Look | None:
+        if cloud_control.is_followed(found):
+            return cloud_control.look_at(found, parameters, made.answer)
         inverse = inverse_of(found, parameters, made.answer)
         return inverse.look if inverse else look_of(found, parameters)
 
@@ -149,7 +152,7 @@ def change_aws(
         apply=asked.apply,
         verify=lambda made: _verify(a, found, look(made)),
         outputs=AwsChange,
-        repeatable=noun_of(found) is None,
+        repeatable=noun_of(found) is None and not cloud_control.makes(found),
         by_person=decision.effect == "ask",
         arguments={
             "service": found.service, "operation": found.name, "parameters": kept, "target": where,
@@ -207,7 +210,7 @@ def _plan(asked: Sending, access: Access, decision: Decision) -> ChangePlan:
     level = f"IAM action {access.action}, access level {access.level}"
     touched = f", on {', '.join(access.resource_types)}" if access.resource_types else ""
     warnings = []
-    noun = noun_of(operation)
+    noun = "Resource" if cloud_control.makes(operation) else noun_of(operation)
     if noun is None:
         warnings.append(
             "Irreversible here: no inverse of it is certain, so undo_change cannot reverse it."
