@@ -195,6 +195,7 @@ def is_gap(answer: dict[str, Any]) -> bool:
         code in _GAP_CODES
         or bool(_GAPS.search(str(error.get("Message", ""))))
         or (status >= 500 and code in {"500", "501"})
+        or (code == "400" and not error.get("Message"))  # AWS says why
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastmcp import Client
 from tests.aws_devops.answering import AnsweringSessions
-from tests.aws_devops.conftest import Watched
+from tests.aws_devops.conftest import Agent, Watched
 
 from opswright_aws_devops.server import create_server
 from opswright_core.settings import Settings
@@ -116,6 +116,40 @@ async def test_a_release_that_ecs_gives_up_ends_failed_with_the_cause_and_the_re
         sessions.amends["DescribeServices"] = Scheduler(before, ("COMPLETED", 2))
         again = await approved(agent, "update_container_service", service="shop", image=NEW)
         assert again["status"] == "done"
+
+
+async def test_a_release_on_an_emulator_that_tells_of_roll_outs(
+    stacks: Agent, stack_cloud: Clients
+) -> None:
+    """ministack keeps deployments and counts tasks; it has no Application Auto Scaling."""
+    ecs, ec2 = stack_cloud("ecs"), stack_cloud("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    ecs.create_cluster(clusterName="shop")
+    ecs.register_task_definition(
+        family="shop", networkMode="awsvpc", requiresCompatibilities=["FARGATE"],
+        cpu="256", memory="512",
+        containerDefinitions=[{"name": "shop", "image": OLD, "essential": True}],
+    )  # fmt: skip
+    ecs.create_service(
+        cluster="shop", serviceName="shop", taskDefinition="shop:1", desiredCount=2,
+        launchType="FARGATE", networkConfiguration={"awsvpcConfiguration": {"subnets": [subnet]}},
+    )  # fmt: skip
+
+    def runs() -> tuple[str, int]:
+        (found,) = ecs.describe_services(cluster="shop", services=["shop"])["services"]
+        return found["taskDefinition"].rpartition("/")[2], found["runningCount"]
+
+    asked = {"cluster": "shop", "service": "shop"}
+    released = await stacks.call("update_container_service", **asked, image=NEW)
+    told = {check["name"]: (check["verdict"], check["evidence"]) for check in released["checks"]}
+    assert told["The roll-out is over"] == ("PASS", "COMPLETED")
+    assert told["Its tasks run"] == ("PASS", "2 of 2")
+    assert runs() == ("shop:2", 2)
+    await stacks.call("undo_change", change_id=released["change_id"])
+    assert runs() == ("shop:1", 2)
+    said = await stacks.refused("update_container_service", **asked, desired_count=3)
+    assert "The backend does not implement DescribeScalableTargets" in said
 
 
 # Auto-scaling groups.

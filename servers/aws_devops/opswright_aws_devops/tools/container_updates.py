@@ -286,7 +286,7 @@ def judge_release(
     """
     idle = Unread(operation="ecs:DescribeServices", reason="this backend runs no tasks")
     facts: list[tuple[str, bool | Unread, str]] = [
-        (f"Its {word} is as asked", word not in found, str(found.get(word, "")))
+        (f"Its {word} is as asked", word not in found, str(found.get(word, "read")))
         for word, value in wanted.items()
         if value is not None
     ]
