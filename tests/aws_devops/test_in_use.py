@@ -75,6 +75,7 @@ async def test_groups_that_somebody_elses_server_carries_keep_their_rules(
         SubnetId=network["private_subnet_ids"][0],
         SecurityGroupIds=[made["outputs"]["app_sg_id"]],
     )["Instances"][0]["InstanceId"]  # fmt: skip
+    watched.sessions.sent.clear()
     said = await watched.refused("undo_change", change_id=made["change_id"])
     assert f"aws ec2 terminate-instances --instance-ids {launched}" in said
     assert "its rules would go first" in said

@@ -22,6 +22,12 @@ _RULE = {
 _OUT = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}
 
 
+def _vpc(draft: Draft) -> None:
+    """A new one with its default security group, which Terraform takes over without rules."""
+    if not draft.exists:
+        draft.add("aws_default_security_group", "_default", {"vpc_id": draft("VpcId")})
+
+
 def _rule(rule: Mapping[str, Value]) -> dict[str, Value]:
     return {_RULE[name]: value for name, value in rule.items()}
 
@@ -55,7 +61,7 @@ def _endpoint(draft: Draft) -> None:
 
 _RULE_ID = "{SecurityGroupRuleId}"
 KINDS = {
-    "AWS::EC2::VPC": Kind("aws_vpc", {"VpcId": "id"}, import_id="{VpcId}"),
+    "AWS::EC2::VPC": Kind("aws_vpc", {"VpcId": "id"}, import_id="{VpcId}", write=_vpc),
     "AWS::EC2::InternetGateway": Kind(
         "aws_internet_gateway", {"InternetGatewayId": "id"}, import_id="{InternetGatewayId}"
     ),
